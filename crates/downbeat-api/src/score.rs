@@ -1,0 +1,44 @@
+//! Conversion of Score files.
+
+use std::collections::BTreeMap;
+
+use downbeat_core::{Json, JsonMap};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Body of `POST …/artefact-versions/convert-score`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ConvertScore {
+    /// The Score file as JSON.
+    #[schema(value_type = Object)]
+    pub spec: Json,
+    /// Image of the containers that have none, or `.`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// A Score file that is merged over the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub overrides: Option<Json>,
+    /// Properties to set by their dotted path; `null` removes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub property_overrides: Option<JsonMap>,
+    /// Resource types to use instead of those in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_type_aliases: Option<BTreeMap<String, String>>,
+    /// What a Score extension file says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub extensions: Option<Json>,
+}
+
+/// What a Score file asks for: its workload and the shared resources it names.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ConvertedScore {
+    /// The workload by its name.
+    #[schema(value_type = BTreeMap<String, Object>)]
+    pub modules: JsonMap,
+    /// Shared resources by key.
+    #[schema(value_type = Object)]
+    pub shared: JsonMap,
+}

@@ -1,0 +1,7 @@
+//! The integration tests of `downbeat-core`: one module per area.
+
+// `cfg(test)` tells Clippy that helpers may unwrap, too.
+#[cfg(test)]
+mod assemble;
+#[cfg(test)]
+mod workload;

@@ -1,0 +1,650 @@
+//! Create: every node of the graph, wave by wave.
+//!
+//! A wave is the set of nodes whose dependencies are ready. Its pure drivers are computed side by
+//! side on the available cores, its external ones run at the same time, and its results are
+//! journalled in one transaction before the next wave reads them. A node that fails takes its
+//! dependents with it; all others finish.
+
+use std::{borrow::Cow, collections::BTreeMap, num::NonZero, thread};
+
+use aws_lc_rs::hmac;
+use downbeat_core::{
+    Code, Document, Json, Manifest, ResourceGraph, ResourceKey, Secret, SecretExpr, SecretRef,
+    graph::{Node, NodeIndex},
+    patch,
+    resolve::{Facts, Outputs, OutputsOf},
+    resource_type::Catalogue,
+    secret::SecretPart,
+};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+
+use crate::{
+    port::{
+        CookieChange, Driver, DriverError, Drivers, GraphRow, Journal, JournalError, Lease,
+        NodeError, NodeRecord, NodeResult, Request, Response, SecretOutput, Secrets,
+    },
+    prepare::{Context, Prepared, prepare},
+    schema::Schemas,
+};
+
+/// Nodes below this number are not worth a second thread.
+const PARALLEL_FROM: usize = 32;
+
+/// Where nodes are created.
+pub struct Creation<'a> {
+    /// The drivers.
+    pub drivers: &'a Drivers,
+    /// The secret stores.
+    pub secrets: &'a dyn Secrets,
+    /// The journal, and the right to write to it.
+    pub journal: &'a dyn Journal,
+    /// The lease on the deployment.
+    pub lease: &'a Lease,
+    /// Compiled schemas.
+    pub schemas: &'a Schemas,
+    /// Types of the organization.
+    pub types: &'a Catalogue,
+    /// The deployment.
+    pub facts: &'a Facts<'a>,
+    /// The graph as stored.
+    pub row: &'a GraphRow,
+    /// Key for everything random that drivers ask for.
+    pub seed: &'a [u8],
+    /// Cookies by GUResID.
+    pub cookies: &'a BTreeMap<String, SecretRef>,
+}
+
+/// What came of the nodes.
+#[derive(Debug)]
+pub struct Created {
+    /// The results, by position; none for nodes that failed or were skipped.
+    pub results: Results,
+    /// The failures, by position.
+    pub errors: Vec<(NodeIndex, NodeError)>,
+}
+
+/// Results by position.
+#[derive(Debug, Default)]
+pub struct Results(pub Vec<Option<NodeResult>>);
+
+impl Results {
+    /// The result of a node.
+    #[must_use]
+    pub fn of(&self, node: NodeIndex) -> Option<&NodeResult> {
+        self.0.get(node as usize)?.as_ref()
+    }
+}
+
+impl OutputsOf for Results {
+    fn outputs(&self, node: NodeIndex) -> Option<Cow<'_, Outputs>> {
+        self.of(node).map(|result| Cow::Borrowed(&result.outputs))
+    }
+}
+
+/// The positions of all nodes, by key.
+#[must_use]
+pub fn positions(graph: &ResourceGraph) -> BTreeMap<ResourceKey, NodeIndex> {
+    (0u32..).zip(&graph.nodes).map(|(at, node)| (node.key.clone(), at)).collect()
+}
+
+/// A node of the current wave, ready to be driven.
+struct Step<'a> {
+    position: NodeIndex,
+    node: &'a Node,
+    driver: &'a Driver,
+    prepared: Prepared,
+    guresid: String,
+    idempotency_key: String,
+    seed: [u8; 32],
+    texts: BTreeMap<String, Secret>,
+    cookie: Option<Secret>,
+}
+
+impl Step<'_> {
+    fn request(&self) -> Request<'_> {
+        Request {
+            guresid: &self.guresid,
+            key: &self.node.key,
+            resource: &self.prepared.resource,
+            values: &self.prepared.values,
+            secrets: &self.prepared.secrets.value,
+            secret_exprs: &self.prepared.secrets.secrets,
+            secret_texts: &self.texts,
+            cookie: self.cookie.as_ref(),
+            seed: self.seed,
+            idempotency_key: &self.idempotency_key,
+        }
+    }
+}
+
+/// Creates all nodes. `earlier` are results of an interrupted attempt; those whose inputs are still
+/// the same are used as they are.
+///
+/// # Errors
+/// When the journal fails or the lease is lost. What a node does wrong is part of the answer.
+pub async fn create(
+    at: &Creation<'_>,
+    earlier: &BTreeMap<String, NodeResult>,
+) -> Result<Created, JournalError> {
+    let nodes = &at.facts.graph.nodes;
+    let positions = positions(at.facts.graph);
+    let mut waiting: Vec<usize> = nodes.iter().map(|node| node.depends_on.len()).collect();
+    let mut dependents: Vec<Vec<NodeIndex>> = vec![Vec::new(); nodes.len()];
+    for (from, node) in (0u32..).zip(nodes) {
+        for (to, _) in &node.depends_on {
+            if let Some(list) = dependents.get_mut(*to as usize) {
+                list.push(from);
+            }
+        }
+    }
+    let mut results = Results(vec![None; nodes.len()]);
+    let mut errors = Vec::new();
+    let mut wave: Vec<NodeIndex> =
+        (0u32..).zip(&waiting).filter(|(_, count)| **count == 0).map(|(at, _)| at).collect();
+    while !wave.is_empty() {
+        let context = Context {
+            facts: at.facts,
+            positions: &positions,
+            outputs: &results,
+            types: at.types,
+            schemas: at.schemas,
+        };
+        let outcomes = run_wave(at, &context, &wave, earlier).await?;
+        let mut next = Vec::new();
+        for (position, outcome) in outcomes {
+            match outcome {
+                Ok(result) => {
+                    if let Some(slot) = results.0.get_mut(position as usize) {
+                        *slot = Some(result);
+                    }
+                    for &dependent in dependents.get(position as usize).into_iter().flatten() {
+                        if let Some(count) = waiting.get_mut(dependent as usize) {
+                            *count -= 1;
+                            if *count == 0 {
+                                next.push(dependent);
+                            }
+                        }
+                    }
+                }
+                Err(error) => errors.push((position, error)),
+            }
+        }
+        next.sort_unstable();
+        wave = next;
+    }
+    errors.sort_by_key(|(position, _)| *position);
+    Ok(Created { results, errors })
+}
+
+type Outcome = (NodeIndex, Result<NodeResult, NodeError>);
+
+async fn run_wave(
+    at: &Creation<'_>,
+    context: &Context<'_>,
+    wave: &[NodeIndex],
+    earlier: &BTreeMap<String, NodeResult>,
+) -> Result<Vec<Outcome>, JournalError> {
+    let mut outcomes: Vec<Outcome> = Vec::with_capacity(wave.len());
+    let mut steps = Vec::new();
+    for (position, prepared) in in_parallel(wave, |&position| (position, step(at, context, position))) {
+        match prepared {
+            Ok(step) => match earlier.get(&step.guresid) {
+                Some(result) if result.input_hash == step.prepared.hash => {
+                    outcomes.push((position, Ok(result.clone())));
+                }
+                _ => steps.push(step),
+            },
+            Err(error) => outcomes.push((position, Err(error))),
+        }
+    }
+    let reused = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+    open_secrets(at, &mut steps, &mut outcomes).await;
+    let (pure, external): (Vec<_>, Vec<_>) =
+        steps.iter().partition(|step| matches!(step.driver, Driver::Pure(_)));
+    let mut answers: Vec<(&Step<'_>, Result<Response, DriverError>)> =
+        in_parallel(&pure, |step| (*step, compute(step)));
+    if !external.is_empty() {
+        let starting: Vec<(u32, String)> =
+            external.iter().map(|step| (step.position, step.idempotency_key.clone())).collect();
+        at.journal.start(at.lease, &starting).await?;
+        let mut running: FuturesUnordered<_> =
+            external.into_iter().map(|step| async move { (step, drive(step).await) }).collect();
+        while let Some(answer) = running.next().await {
+            answers.push(answer);
+        }
+    }
+    let new = accept(at, answers).await;
+    let records: Vec<NodeRecord> = outcomes
+        .iter()
+        .filter(|(_, outcome)| outcome.is_err() || reused > 0)
+        .chain(&new)
+        .map(|(position, outcome)| NodeRecord { position: *position, outcome: outcome.clone() })
+        .collect();
+    at.journal.record(at.lease, at.row, &records).await?;
+    outcomes.extend(new);
+    Ok(outcomes)
+}
+
+/// Maps items on the available cores; the order of the results is the order of the items.
+fn in_parallel<T: Sync, R: Send>(items: &[T], map: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    if cores == 1 || items.len() < PARALLEL_FROM {
+        return items.iter().map(map).collect();
+    }
+    let map = &map;
+    thread::scope(|scope| {
+        let threads: Vec<_> = items
+            .chunks(items.len().div_ceil(cores))
+            .map(|chunk| scope.spawn(move || chunk.iter().map(map).collect::<Vec<_>>()))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| match thread.join() {
+                Ok(results) => results,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
+}
+
+fn step<'a>(
+    at: &Creation<'a>,
+    context: &Context<'_>,
+    position: NodeIndex,
+) -> Result<Step<'a>, NodeError> {
+    let facts = at.facts;
+    let node = facts.graph.node(position).ok_or_else(|| NodeError {
+        code: Code::Internal.to_string(),
+        message: format!("the graph has no node at position {position}"),
+        hint: None,
+    })?;
+    let driver_type = &node.definition.body.driver_type;
+    let driver = at.drivers.by_type.get(driver_type).ok_or_else(|| unknown_driver(at, node))?;
+    let prepared = prepare(context, node)?;
+    let guresid = node.guresid.to_string();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, at.seed);
+    let mut seed = [0; 32];
+    for (to, from) in seed.iter_mut().zip(hmac::sign(&key, guresid.as_bytes()).as_ref()) {
+        *to = *from;
+    }
+    let idempotency_key = format!("{guresid}-{}", prepared.hash.get(..16).unwrap_or_default());
+    Ok(Step {
+        position,
+        node,
+        driver,
+        prepared,
+        guresid,
+        idempotency_key,
+        seed,
+        texts: BTreeMap::new(),
+        cookie: None,
+    })
+}
+
+fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
+    let definition = &node.definition;
+    let driver_type = &definition.body.driver_type;
+    let known: Vec<&str> = at.drivers.by_type.keys().map(String::as_str).collect();
+    let hint = match downbeat_core::suggest::nearest(driver_type, known.iter().copied()) {
+        Some(near) => format!("Did you mean {near:?}?"),
+        None => format!("Drivers that run here: {}", known.join(", ")),
+    };
+    NodeError {
+        code: Code::UnknownDriver.to_string(),
+        message: format!(
+            "the driver {driver_type:?} of definition {:?} for {} cannot run here",
+            definition.id, node.key
+        ),
+        hint: Some(hint),
+    }
+}
+
+/// Opens the secret inputs and cookies of all steps at once; a step whose secrets cannot be opened
+/// fails.
+async fn open_secrets(
+    at: &Creation<'_>,
+    steps: &mut Vec<Step<'_>>,
+    outcomes: &mut Vec<Outcome>,
+) {
+    let mut failed = Vec::new();
+    for (number, step) in steps.iter_mut().enumerate() {
+        let mut wanted: Vec<SecretRef> = Vec::new();
+        let cookie = at.cookies.get(&step.guresid);
+        wanted.extend(cookie.cloned());
+        let exprs = &step.prepared.secrets.secrets;
+        if step.driver.opens_secrets() {
+            wanted.extend(exprs.values().flat_map(SecretExpr::references).cloned());
+        }
+        if wanted.is_empty() {
+            // Secret inputs can also be plain text without any reference.
+            step.texts = texts(exprs, &mut std::iter::empty());
+            continue;
+        }
+        match at.secrets.open(&wanted).await {
+            Ok(opened) => {
+                let mut opened = opened.into_iter();
+                step.cookie = cookie.and_then(|_| opened.next());
+                if step.driver.opens_secrets() {
+                    step.texts = texts(exprs, &mut opened);
+                }
+            }
+            Err(error) => failed.push((number, error)),
+        }
+    }
+    for (number, error) in failed.into_iter().rev() {
+        let step = steps.remove(number);
+        let message = format!("a secret input of {} cannot be read: {error}", step.node.key);
+        let error = NodeError { code: Code::SecretStore.to_string(), message, hint: None };
+        outcomes.push((step.position, Err(error)));
+    }
+}
+
+fn texts(
+    exprs: &BTreeMap<String, SecretExpr>,
+    opened: &mut impl Iterator<Item = Secret>,
+) -> BTreeMap<String, Secret> {
+    let mut texts = BTreeMap::new();
+    for (at, expr) in exprs {
+        let mut text = String::new();
+        for part in expr.parts() {
+            match part {
+                SecretPart::Text(literal) => text.push_str(literal),
+                SecretPart::Secret(_) => {
+                    text.push_str(opened.next().as_ref().map_or("", Secret::expose));
+                }
+            }
+        }
+        texts.insert(at.clone(), Secret::new(text));
+    }
+    texts
+}
+
+fn compute(step: &Step<'_>) -> Result<Response, DriverError> {
+    match step.driver {
+        Driver::Pure(driver) => driver.compute(&step.request()),
+        Driver::External(_) => Err(DriverError::new(Code::Internal, "not a pure driver")),
+    }
+}
+
+async fn drive(step: &Step<'_>) -> Result<Response, DriverError> {
+    match step.driver {
+        Driver::Pure(driver) => driver.compute(&step.request()),
+        Driver::External(driver) => driver.provision(&step.request()).await,
+    }
+}
+
+/// Turns answers into results: no plaintext leaves this function, all of them are sealed.
+async fn accept(
+    at: &Creation<'_>,
+    answers: Vec<(&Step<'_>, Result<Response, DriverError>)>,
+) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(answers.len());
+    let mut drafts = Vec::with_capacity(answers.len());
+    let mut to_seal: Vec<(String, Secret)> = Vec::new();
+    for (step, answer) in answers {
+        match answer {
+            Ok(response) => drafts.push((step, draft(at, step, response, &mut to_seal))),
+            Err(error) => outcomes.push((step.position, Err(driver_failed(step, error)))),
+        }
+    }
+    let sealed = if to_seal.is_empty() {
+        Ok(Vec::new())
+    } else {
+        at.secrets.seal(&to_seal).await
+    };
+    let sealed = match sealed {
+        Ok(sealed) => sealed,
+        Err(error) => {
+            let failed = NodeError {
+                code: Code::SecretStore.to_string(),
+                message: format!("a secret cannot be kept: {error}"),
+                hint: None,
+            };
+            outcomes.extend(drafts.iter().map(|(step, _)| (step.position, Err(failed.clone()))));
+            return outcomes;
+        }
+    };
+    for (step, draft) in drafts {
+        let outcome = draft.and_then(|draft| finish(at, step, draft, &sealed));
+        outcomes.push((step.position, outcome));
+    }
+    outcomes
+}
+
+fn driver_failed(step: &Step<'_>, error: DriverError) -> NodeError {
+    let definition = &step.node.definition;
+    NodeError {
+        code: error.code.to_string(),
+        message: format!(
+            "{} of definition {:?} failed for {}: {}",
+            definition.body.driver_type,
+            definition.id,
+            step.node.key,
+            mask(&error.message, step.texts.values().chain(step.cookie.as_ref()))
+        ),
+        hint: error.hint,
+    }
+}
+
+/// Takes plaintexts out of a message that a driver made.
+fn mask<'a>(message: &str, secrets: impl Iterator<Item = &'a Secret>) -> String {
+    let mut message = message.to_owned();
+    for secret in secrets.filter(|secret| is_recognisable(secret.expose())) {
+        message = message.replace(secret.expose(), "***");
+    }
+    message
+}
+
+/// Shorter texts occur by chance.
+fn is_recognisable(text: &str) -> bool {
+    text.len() >= 6
+}
+
+/// Where a secret goes once it is sealed.
+enum Slot {
+    Sealed(usize),
+    Expr(SecretExpr),
+}
+
+impl Slot {
+    fn fill(self, sealed: &[SecretRef]) -> Option<SecretExpr> {
+        match self {
+            Self::Expr(expr) => Some(expr),
+            Self::Sealed(at) => sealed.get(at).cloned().map(SecretExpr::reference),
+        }
+    }
+}
+
+struct Draft {
+    values: downbeat_core::JsonMap,
+    secrets: BTreeMap<String, Slot>,
+    manifests: Vec<(Manifest, BTreeMap<String, Slot>)>,
+    cookie: CookieSlot,
+}
+
+enum CookieSlot {
+    Keep,
+    Sealed(usize),
+    Clear,
+}
+
+/// Secrets of one node on their way to the store: equal plaintexts are kept once.
+struct Sealing<'a> {
+    prefix: String,
+    to_seal: &'a mut Vec<(String, Secret)>,
+    known: Vec<(Secret, usize)>,
+    /// Plaintexts to look for in places that should not have them.
+    marked: Vec<Secret>,
+}
+
+impl Sealing<'_> {
+    fn slot(&mut self, key: &str, output: SecretOutput) -> Slot {
+        match output {
+            SecretOutput::Expr(expr) => Slot::Expr(expr),
+            SecretOutput::Text(secret) => {
+                if let Some((_, at)) = self.known.iter().find(|(known, _)| *known == secret) {
+                    return Slot::Sealed(*at);
+                }
+                let at = self.to_seal.len();
+                self.to_seal.push((format!("{}/{key}", self.prefix), secret.clone()));
+                self.known.push((secret.clone(), at));
+                self.marked.push(secret);
+                Slot::Sealed(at)
+            }
+        }
+    }
+
+    /// Whether a text holds a plaintext, as it is or in base64.
+    fn is_leak(&self, text: &str) -> bool {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        self.marked.iter().map(Secret::expose).filter(|secret| is_recognisable(secret)).any(
+            |secret| text.contains(secret) || text.contains(&STANDARD.encode(secret)),
+        )
+    }
+
+    /// Moves every string leaf that holds a plaintext out of `value`.
+    fn take_leaks(&mut self, value: &mut Json, at: &mut String, found: &mut Vec<(String, Secret)>) {
+        let length = at.len();
+        match value {
+            Json::String(text) if self.is_leak(text) => {
+                found.push((at.clone(), Secret::new(std::mem::take(text))));
+                *value = Json::Null;
+            }
+            Json::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    patch::push_token(at, &index.to_string());
+                    self.take_leaks(item, at, found);
+                    at.truncate(length);
+                }
+            }
+            Json::Object(members) => {
+                for (key, member) in members.iter_mut() {
+                    patch::push_token(at, key);
+                    self.take_leaks(member, at, found);
+                    at.truncate(length);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn draft(
+    at: &Creation<'_>,
+    step: &Step<'_>,
+    response: Response,
+    to_seal: &mut Vec<(String, Secret)>,
+) -> Result<Draft, NodeError> {
+    let mut sealing = Sealing {
+        prefix: format!("orgs/{}/resources/{}", at.facts.org, step.guresid),
+        to_seal,
+        known: Vec::new(),
+        marked: step.texts.values().cloned().collect(),
+    };
+    let mut secrets = BTreeMap::new();
+    for (pointer, output) in response.secrets {
+        let name = pointer.trim_start_matches('/').replace('/', ".");
+        let slot = sealing.slot(&format!("secrets/.{name}"), output);
+        secrets.insert(pointer, slot);
+    }
+    let mut values = Json::Object(response.values);
+    if !sealing.marked.is_empty() {
+        // A plain output that holds a plaintext is a secret output.
+        let mut found = Vec::new();
+        sealing.take_leaks(&mut values, &mut String::new(), &mut found);
+        for (pointer, secret) in found {
+            remove(&mut values, &pointer);
+            let name = pointer.trim_start_matches('/').replace('/', ".");
+            let slot = sealing.slot(&format!("secrets/.{name}"), SecretOutput::Text(secret));
+            secrets.insert(pointer, slot);
+        }
+    }
+    let mut manifests = Vec::with_capacity(response.manifests.len());
+    for manifest in response.manifests {
+        let mut slots = BTreeMap::new();
+        for (pointer, output) in manifest.secrets {
+            let key = format!("manifests/{}{pointer}", manifest.name);
+            slots.insert(pointer, sealing.slot(&key, output));
+        }
+        let mut data = manifest.data;
+        if !sealing.marked.is_empty() {
+            let mut found = Vec::new();
+            sealing.take_leaks(&mut data, &mut String::new(), &mut found);
+            for (pointer, secret) in found {
+                let key = format!("manifests/{}{pointer}", manifest.name);
+                slots.insert(pointer, sealing.slot(&key, SecretOutput::Text(secret)));
+            }
+        }
+        let document = Document::plain(data);
+        let manifest = Manifest { name: manifest.name, location: manifest.location, data: document };
+        manifests.push((manifest, slots));
+    }
+    let cookie = match response.cookie {
+        CookieChange::Keep => CookieSlot::Keep,
+        CookieChange::Clear => CookieSlot::Clear,
+        CookieChange::Set(cookie) => {
+            let at = sealing.to_seal.len();
+            sealing.to_seal.push((format!("{}/cookie", sealing.prefix), cookie));
+            CookieSlot::Sealed(at)
+        }
+    };
+    let Json::Object(values) = values else {
+        return Err(NodeError {
+            code: Code::Internal.to_string(),
+            message: format!("the outputs of {} are not an object", step.node.key),
+            hint: None,
+        });
+    };
+    Ok(Draft { values, secrets, manifests, cookie })
+}
+
+fn remove(value: &mut Json, pointer: &str) {
+    // The member was found under this pointer: it is there. An array element stays as null.
+    if let Some((parent, _)) = pointer.rsplit_once('/')
+        && value.pointer(parent).is_some_and(Json::is_object)
+    {
+        let _ = patch::apply(value, &patch::Action::remove(pointer));
+    }
+}
+
+fn finish(
+    at: &Creation<'_>,
+    step: &Step<'_>,
+    draft: Draft,
+    sealed: &[SecretRef],
+) -> Result<NodeResult, NodeError> {
+    let fill = |slots: BTreeMap<String, Slot>| -> BTreeMap<String, SecretExpr> {
+        slots.into_iter().filter_map(|(key, slot)| Some((key, slot.fill(sealed)?))).collect()
+    };
+    let outputs = Outputs { values: draft.values, secrets: fill(draft.secrets) };
+    if let Some(resource_type) = at.types.find(&step.node.key.resource_type) {
+        let problems = at.schemas.check_outputs(resource_type, &outputs);
+        if !problems.is_empty() {
+            return Err(NodeError {
+                code: Code::Schema.to_string(),
+                message: format!(
+                    "the outputs of {} (definition {:?}) do not satisfy the schema of type {:?}: {}",
+                    step.node.key,
+                    step.node.definition.id,
+                    step.node.key.resource_type,
+                    problems.join("; ")
+                ),
+                hint: None,
+            });
+        }
+    }
+    let manifests = draft
+        .manifests
+        .into_iter()
+        .map(|(mut manifest, slots)| {
+            manifest.data.secrets = fill(slots);
+            manifest
+        })
+        .collect();
+    let cookie = match draft.cookie {
+        CookieSlot::Keep => at.cookies.get(&step.guresid).cloned(),
+        CookieSlot::Clear => None,
+        CookieSlot::Sealed(slot) => sealed.get(slot).cloned(),
+    };
+    Ok(NodeResult { input_hash: step.prepared.hash.clone(), outputs, manifests, cookie })
+}

@@ -1,0 +1,247 @@
+//! Deploy: from the outputs of all nodes to the objects of a target. Pure.
+
+use std::collections::BTreeMap;
+
+use downbeat_core::{
+    Code, Document, Json, JsonMap, Manifest, Module, ResourceKey,
+    assemble::{self, Object},
+    graph::{NodeIndex, namespace_key, workload_key},
+    manifest::Location,
+    patch::{self, Action},
+    resolve::{self, Facts, InSet, InWorkload, Secrets},
+    workload::{self, Scope, Workload},
+};
+
+use crate::{create::Results, port::DeploymentError, prepare};
+
+/// The objects of a deployment, in the order in which they can be applied.
+///
+/// # Errors
+/// Everything that is wrong with any workload or manifest.
+pub fn objects(
+    facts: &Facts<'_>,
+    positions: &BTreeMap<ResourceKey, NodeIndex>,
+    results: &Results,
+) -> Result<Vec<Object>, Vec<DeploymentError>> {
+    let scope = Scope { org: facts.org, app: facts.app, env: facts.env, env_type: facts.env_type };
+    let mut errors = Vec::new();
+    let autoscaled = autoscaled(results);
+    let mut workloads = Vec::with_capacity(facts.set.modules.len());
+    for (id, module) in &facts.set.modules {
+        let parts = Parts { facts, positions, results, id, module };
+        let autoscaled = autoscaled.contains(&id.as_str());
+        match parts.objects(&scope, autoscaled) {
+            Ok(objects) => {
+                let stage = module.deploy.as_ref().and_then(|deploy| deploy.when);
+                workloads.push((id.as_str(), stage.unwrap_or_default(), objects));
+            }
+            Err(found) => errors.extend(found),
+        }
+    }
+    let labels: Vec<String> = facts.graph.nodes.iter().map(|node| node.key.to_string()).collect();
+    let resources: Vec<(&str, &[Manifest])> = (0u32..)
+        .zip(&labels)
+        .filter_map(|(at, label)| {
+            let manifests = results.of(at)?.manifests.as_slice();
+            (!manifests.is_empty()).then_some((label.as_str(), manifests))
+        })
+        .collect();
+    let namespace = namespace(positions, results);
+    let input = assemble::Input { scope, namespace: &namespace, resources: &resources, workloads };
+    match assemble::assemble(input) {
+        Ok(objects) if errors.is_empty() => Ok(objects),
+        Ok(_) => Err(errors),
+        Err(found) => {
+            errors.extend(found.into_iter().map(assembly_error));
+            Err(errors)
+        }
+    }
+}
+
+/// The error of an assembly step, for people.
+#[must_use]
+pub fn assembly_error(error: assemble::Error) -> DeploymentError {
+    let (scope, object_id) = match &error.origin {
+        assemble::Origin::Workload(workload) => ("workload", workload.to_string()),
+        assemble::Origin::Resource { resource, .. } => ("resource", resource.to_string()),
+    };
+    let message = with_hint(error.message, error.hint);
+    DeploymentError { scope, object_id, code: error.code, message }
+}
+
+pub(crate) fn with_hint(message: String, hint: Option<String>) -> String {
+    match hint {
+        None => message,
+        Some(hint) => format!("{message}. {hint}"),
+    }
+}
+
+/// The name of the environment's namespace.
+#[must_use]
+pub fn namespace(positions: &BTreeMap<ResourceKey, NodeIndex>, results: &Results) -> String {
+    let node = positions.get(&namespace_key()).and_then(|at| results.of(*at));
+    let name = node.and_then(|result| result.outputs.values.get("namespace")?.as_str());
+    name.unwrap_or_default().to_owned()
+}
+
+/// Workloads that an autoscaler among the manifests names as its target.
+fn autoscaled(results: &Results) -> Vec<&str> {
+    let manifests = results.0.iter().flatten().flat_map(|result| &result.manifests);
+    let scalers = manifests.map(|manifest| &manifest.data.value).filter(|object| {
+        object.get("kind").and_then(Json::as_str) == Some("HorizontalPodAutoscaler")
+    });
+    scalers.filter_map(|object| object.pointer("/spec/scaleTargetRef/name")?.as_str()).collect()
+}
+
+struct Parts<'a> {
+    facts: &'a Facts<'a>,
+    positions: &'a BTreeMap<ResourceKey, NodeIndex>,
+    results: &'a Results,
+    id: &'a str,
+    module: &'a Module,
+}
+
+impl Parts<'_> {
+    fn objects(&self, scope: &Scope<'_>, autoscaled: bool) -> Result<Vec<Document>, Vec<DeploymentError>> {
+        let spec = self.updated().map_err(|error| vec![error])?;
+        let in_set = InSet {
+            facts: self.facts,
+            module: Some((self.id, self.module)),
+            outputs: self.results,
+            positions: self.positions,
+        };
+        let spec = resolve::map(&spec, &InWorkload(in_set), Secrets::Allowed).map_err(|errors| {
+            errors
+                .into_iter()
+                .map(|error| {
+                    let message = format!("workload {:?}, spec{}: {}", self.id, error.at, error.message);
+                    self.error(error.code, with_hint(message, error.hint))
+                })
+                .collect::<Vec<_>>()
+        })?;
+        let (containers, volumes) = self.injected();
+        let mounts = self.mounts()?;
+        let workload = Workload {
+            id: self.id,
+            profile: self.module.profile(),
+            spec: &spec,
+            containers: &containers,
+            volumes: &volumes,
+            mounts: &mounts,
+            autoscaled,
+            scale: None,
+        };
+        workload::objects(&workload, scope).map_err(|errors| {
+            errors
+                .into_iter()
+                .map(|error| self.error(error.code, with_hint(error.message, error.hint)))
+                .collect()
+        })
+    }
+
+    fn error(&self, code: Code, message: String) -> DeploymentError {
+        DeploymentError { scope: "workload", object_id: self.id.to_owned(), code, message }
+    }
+
+    fn position(&self) -> Option<NodeIndex> {
+        self.positions.get(&workload_key(self.id)).copied()
+    }
+
+    /// The spec after the `update` output of the workload's definition.
+    fn updated(&self) -> Result<JsonMap, DeploymentError> {
+        let spec = prepare::spec(self.module);
+        let result = self.position().and_then(|at| self.results.of(at));
+        let update = result.and_then(|result| result.outputs.values.get("update"));
+        let Some(update) = update.filter(|update| !update.is_null()) else { return Ok(spec) };
+        let definition = self.position().and_then(|at| self.facts.graph.node(at));
+        let definition = definition.map(|node| node.definition.id.to_string()).unwrap_or_default();
+        let failed = |reason: String| {
+            let message = format!(
+                "the update of workload {:?} by definition {definition:?} failed: {reason}",
+                self.id
+            );
+            self.error(Code::WorkloadPatch, message)
+        };
+        let actions: Vec<Action> = serde_json::from_value(update.clone())
+            .map_err(|error| failed(format!("it is not a list of add, remove and replace: {error}")))?;
+        let before = serde_json::json!({"profile": self.module.profile(), "spec": spec});
+        let after = patch::apply_all(&before, &actions).map_err(|error| failed(error.to_string()))?;
+        match after.get("spec") {
+            Some(Json::Object(spec)) => Ok(spec.clone()),
+            _ => Err(failed("after it, /spec is not an object".to_owned())),
+        }
+    }
+
+    /// Containers and volumes of the resources that the workload depends on, and of itself.
+    fn injected(&self) -> (Vec<Manifest>, Vec<Manifest>) {
+        let mut containers = Vec::new();
+        let mut volumes = Vec::new();
+        let Some(at) = self.position() else { return (containers, volumes) };
+        let node = self.facts.graph.node(at);
+        let around = node.into_iter().flat_map(|node| &node.depends_on).map(|(at, _)| *at);
+        for at in around.chain([at]) {
+            for manifest in self.results.of(at).into_iter().flat_map(|result| &result.manifests) {
+                match manifest.location {
+                    Location::Containers => containers.push(manifest.clone()),
+                    Location::Volumes => volumes.push(manifest.clone()),
+                    Location::Namespace | Location::Cluster => {}
+                }
+            }
+        }
+        (containers, volumes)
+    }
+
+    /// The Kubernetes volume that each mounted resource returned.
+    fn mounts(&self) -> Result<BTreeMap<String, String>, Vec<DeploymentError>> {
+        let mut mounts = BTreeMap::new();
+        let mut errors = Vec::new();
+        let spec = self.module.spec.as_ref();
+        let containers = spec.and_then(|spec| spec.get("containers")?.as_object());
+        let ids = containers.into_iter().flat_map(JsonMap::values).flat_map(|container| {
+            let mounts = container.get("volume_mounts").and_then(Json::as_object);
+            mounts.into_iter().flat_map(JsonMap::values)
+        });
+        for id in ids.filter_map(|mount| mount.get("id")?.as_str()) {
+            let Some(key) = self.resource(id) else { continue };
+            let result = self.positions.get(&key).and_then(|at| self.results.of(*at));
+            let manifests = result.map_or(&[][..], |result| result.manifests.as_slice());
+            let names: Vec<&str> = manifests
+                .iter()
+                .filter(|manifest| manifest.location == Location::Volumes)
+                .filter_map(|manifest| manifest.data.value.get("name")?.as_str())
+                .collect();
+            match names.as_slice() {
+                [name] => {
+                    mounts.insert(id.to_owned(), (*name).to_owned());
+                }
+                [] => {} // reported with its place by the workload
+                several => errors.push(self.error(
+                    Code::Workload,
+                    format!(
+                        "resource {key} returned {} volumes ({}), and a mount needs exactly one",
+                        several.len(),
+                        several.join(", ")
+                    ),
+                )),
+            }
+        }
+        if errors.is_empty() { Ok(mounts) } else { Err(errors) }
+    }
+
+    fn resource(&self, id: &str) -> Option<ResourceKey> {
+        let (root, name) = id.split_once('.')?;
+        match root {
+            "externals" => {
+                let resource = self.module.externals.get(name)?;
+                let id = format!("modules.{}.externals.{name}", self.id);
+                Some(ResourceKey::new(&resource.resource_type, resource.class(), &id))
+            }
+            "shared" => {
+                let resource = self.facts.set.shared.get(name)?;
+                let id = resource.id.clone().unwrap_or_else(|| format!("shared.{name}"));
+                Some(ResourceKey::new(&resource.resource_type, resource.class(), &id))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! `/orgs/{orgId}/apps/{appId}/envs/{envId}/resources`: what exists because it was deployed.
+//!
+//! The path names a resource by `{type}` or `{type}.{class}` and its id.
+
+use axum::{Json, extract::State, http::StatusCode};
+use downbeat_api::active_resource::{ActiveResource, PinActiveResource};
+use downbeat_core::{Code, module::DEFAULT_CLASS};
+use downbeat_store::{
+    AnyConnection, EnvScope,
+    active_resource::{self as store, ActiveResource as Row},
+    commit, definition, deployment, graph,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    common::flag,
+    environment::{self, DRIVERS_WITHOUT_WORLD},
+};
+use crate::{
+    AppState, Problem, Result,
+    access::Caller,
+    extract::{Body, Path, Query},
+};
+
+/// Operations of this noun.
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(delete)).routes(routes!(pin))
+}
+
+/// Which resources to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// Lists only what is (`true`) or is not (`false`) scheduled for deletion.
+    scheduled_deletion: Option<String>,
+}
+
+/// Lists the resources of an environment.
+#[utoipa::path(
+    get, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/resources", params(Filter),
+    operation_id = "listActiveResources", tag = "ActiveResource",
+    responses((status = 200, body = Vec<ActiveResource>, description = "The resources.")),
+)]
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, app, env)): Path<(String, String, String)>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Vec<ActiveResource>>> {
+    let scope = caller.may_read(&org)?.app(&app).env(&env);
+    let mut conn = state.db.read().await?;
+    environment::require(&mut conn, &scope).await?;
+    let wanted = filter.scheduled_deletion.filter(|text| !text.is_empty());
+    let wanted = wanted.map(|text| text.eq_ignore_ascii_case("true"));
+    let rows = store::list(&mut conn, &scope).await?.into_iter();
+    let rows = rows.filter(|row| wanted.is_none_or(|wanted| wanted == row.scheduled_deletion));
+    Ok(Json(rows.map(|row| wire(&org, row)).collect()))
+}
+
+/// What to do with a resource.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct How {
+    /// Forgets the resource and leaves the real thing alone.
+    #[serde(default, deserialize_with = "flag")]
+    detach: bool,
+    /// Deletes a resource even though the last deployment needs it.
+    #[serde(default, deserialize_with = "flag")]
+    force: bool,
+}
+
+/// Deletes a resource, or forgets it.
+#[utoipa::path(
+    delete, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/resources/{type}/{resId}",
+    params(How), operation_id = "deleteActiveResource", tag = "ActiveResource",
+    responses(
+        (status = 202, description = "The resource is being deleted; repeat the call."),
+        (status = 204, description = "The resource is gone, or forgotten."),
+        (
+            status = 409, body = downbeat_api::ErrorBody,
+            description = "The resource is part of the last deployment.",
+        ),
+        (
+            status = 501, body = downbeat_api::ErrorBody,
+            description = "Nothing can delete what this driver made.",
+        ),
+    ),
+)]
+async fn delete(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, app, env, kind, id)): Path<(String, String, String, String, String)>,
+    Query(How { detach, force }): Query<How>,
+) -> Result<StatusCode> {
+    let scope = caller.may_change(&org)?.app(&app).env(&env);
+    let mut tx = state.db.write().await?;
+    let row = find(&mut tx, &scope, &kind, &id).await?;
+    let key = row.key();
+    if !detach {
+        if let Some(deployment) = deployment::under_way(&mut tx, &scope).await? {
+            return Err(Problem::conflict(format!(
+                "The environment `{env}` has a deployment under way: `{deployment}`."
+            ))
+            .with_hint("Wait until it has ended, then delete the resource."));
+        }
+        if !force && is_needed(&mut tx, &scope, &row).await? {
+            return Err(Problem::conflict(format!(
+                "The resource `{key}` is part of the last deployment of `{env}`."
+            ))
+            .with_hint(
+                "Deploy a set that does not need it, or send `force=true`; `detach=true` forgets \
+                 the resource and leaves the real thing alone.",
+            ));
+        }
+        if !DRIVERS_WITHOUT_WORLD.contains(&row.driver_type.as_str()) {
+            return Err(Problem::new(
+                StatusCode::NOT_IMPLEMENTED,
+                Code::NotImplemented,
+                format!("What the driver `{}` made cannot be deleted yet.", row.driver_type),
+            )
+            .with_hint("Send `detach=true` to forget the resource, and delete the real thing by hand."));
+        }
+    }
+    store::forget(&mut tx, &scope, &key).await?;
+    commit(tx).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Pins a resource to a version of its definition, or takes the pin away.
+#[utoipa::path(
+    post, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/resources/{type}/{resId}/actions/pin",
+    operation_id = "pinActiveResource", tag = "ActiveResource",
+    request_body = PinActiveResource,
+    responses((status = 200, body = ActiveResource, description = "The resource as it is now.")),
+)]
+async fn pin(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, app, env, kind, id)): Path<(String, String, String, String, String)>,
+    Body(request): Body<PinActiveResource>,
+) -> Result<Json<ActiveResource>> {
+    let scope = caller.may_change(&org)?.app(&app).env(&env);
+    let mut tx = state.db.write().await?;
+    let mut row = find(&mut tx, &scope, &kind, &id).await?;
+    let version = request.target_def_version_id.filter(|id| !id.is_empty());
+    if let Some(version) = &version {
+        let in_org = scope.in_app().in_org();
+        let found = definition::find_version(&mut tx, in_org, &row.def_id, version).await?;
+        let def = &row.def_id;
+        let refuse = |message| Err(Problem::invalid(message).at("/target_def_version_id", "no"));
+        match found {
+            None => return refuse(format!("The definition `{def}` has no version `{version}`.")),
+            Some(found) if found.archived => {
+                return refuse(format!("The version `{version}` of `{def}` is archived."));
+            }
+            Some(_) => {}
+        }
+    }
+    store::pin(&mut tx, &scope, &row.key(), version.as_deref()).await?;
+    row.target_def_version_id = version;
+    commit(tx).await?;
+    Ok(Json(wire(&org, row)))
+}
+
+/// The resource that the path names. Without a class it is the one of class `default`, or the only
+/// one.
+async fn find(
+    conn: &mut AnyConnection,
+    scope: &EnvScope,
+    kind: &str,
+    id: &str,
+) -> Result<Row> {
+    environment::require(&mut *conn, scope).await?;
+    let (resource_type, class) = match kind.split_once('.') {
+        Some((resource_type, class)) => (resource_type, Some(class)),
+        None => (kind, None),
+    };
+    let rows = store::list(conn, scope).await?.into_iter();
+    let mut rows: Vec<Row> =
+        rows.filter(|row| row.resource_type == resource_type && row.res_id == id).collect();
+    let wanted = class.unwrap_or(DEFAULT_CLASS);
+    let at = rows.iter().position(|row| row.class == wanted);
+    let only = (class.is_none() && rows.len() == 1).then_some(0);
+    match at.or(only) {
+        Some(at) => Ok(rows.swap_remove(at)),
+        None => Err(Problem::not_found("active resource", &format!("{kind}#{id}"))),
+    }
+}
+
+/// Whether the newest deployment of the environment provisioned the resource.
+async fn is_needed(conn: &mut AnyConnection, scope: &EnvScope, row: &Row) -> Result<bool> {
+    let last = environment::require(&mut *conn, scope).await?.last_deploy_id;
+    if last.as_deref() == Some(&*row.deploy_id) {
+        return Ok(true);
+    }
+    // A deployment that failed early did not touch the resource, though its graph may hold it.
+    let Some(last) = last else { return Ok(false) };
+    let last = deployment::find(&mut *conn, scope, &last).await?;
+    let Some(graph) = last.and_then(|last| last.graph_id) else { return Ok(false) };
+    let graph = graph::find(conn, scope, &graph).await?;
+    let mut nodes = graph.into_iter().flat_map(|graph| graph.nodes);
+    Ok(nodes.any(|node| node["guresid"] == row.guresid.as_str()))
+}
+
+/// A resource as it is shown.
+pub(super) fn wire(org: &str, row: Row) -> ActiveResource {
+    let set = |text: String| Some(text).filter(|text| !text.is_empty());
+    ActiveResource {
+        org_id: org.to_owned(),
+        app_id: row.app_id,
+        env_id: row.env_id,
+        env_type: row.env_type,
+        res_id: row.res_id,
+        gu_res_id: row.guresid,
+        r#type: row.resource_type,
+        class: row.class,
+        def_id: row.def_id,
+        def_version_id: row.def_version_id,
+        target_def_version_id: row.target_def_version_id,
+        criteria_id: set(row.criteria_id),
+        driver_type: row.driver_type,
+        driver_account: set(row.driver_account),
+        deploy_id: row.deploy_id,
+        resource: row.resource,
+        secret_refs: row.secret_refs,
+        status: row.status,
+        scheduled_deletion: row.scheduled_deletion,
+        updated_at: row.updated_at.into(),
+    }
+}

@@ -1,0 +1,177 @@
+//! Matching criteria of a definition.
+
+use axum::{Json, extract::State, http::StatusCode};
+use downbeat_api::definition::{
+    CreateMatchingCriteria, MatchingCriteria, ResourceDefinitionChange,
+};
+use downbeat_core::{Criteria, matching};
+use downbeat_store::{
+    OrgScope, Tx, commit,
+    definition::{self as store, Whole},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Force, changes, find};
+use crate::{
+    AppState, Problem, Result,
+    access::Caller,
+    extract::{Body, Path, Query},
+    state::new_id,
+};
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(create, put)).routes(routes!(delete))
+}
+
+/// Adds a matching criteria to a definition.
+#[utoipa::path(
+    post, path = "/orgs/{orgId}/resources/defs/{defId}/criteria",
+    operation_id = "createResourceDefinitionCriteria", tag = "MatchingCriteria",
+    request_body = CreateMatchingCriteria,
+    responses(
+        (status = 200, body = MatchingCriteria, description = "The new criteria."),
+        (
+            status = 409, body = downbeat_api::ErrorBody,
+            description = "A definition of the same type has this criteria.",
+        ),
+    ),
+)]
+async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, def)): Path<(String, String)>,
+    Body(new): Body<CreateMatchingCriteria>,
+) -> Result<Json<MatchingCriteria>> {
+    let scope = caller.may_change(&org)?;
+    let mut tx = state.db.write().await?;
+    let resource_type = find(&mut tx, &scope, &def, false).await?.definition.resource_type;
+    let criteria = read(new, new_id(state.now()));
+    add(&mut tx, &scope, &def, &resource_type, &criteria).await?;
+    commit(tx).await?;
+    Ok(Json(wire(criteria)))
+}
+
+/// Replaces all matching criteria of a definition. Those that stay keep their ids.
+#[utoipa::path(
+    put, path = "/orgs/{orgId}/resources/defs/{defId}/criteria",
+    operation_id = "updateResourceDefinitionCriteria", tag = "MatchingCriteria",
+    request_body = Vec<CreateMatchingCriteria>,
+    responses(
+        (status = 200, body = Vec<MatchingCriteria>, description = "The criteria."),
+        (
+            status = 409, body = downbeat_api::ErrorBody,
+            description = "A definition of the same type has one of them.",
+        ),
+    ),
+)]
+async fn put(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, def)): Path<(String, String)>,
+    Body(wanted): Body<Vec<CreateMatchingCriteria>>,
+) -> Result<Json<Vec<MatchingCriteria>>> {
+    let scope = caller.may_change(&org)?;
+    let mut tx = state.db.write().await?;
+    let Whole { definition, criteria: mut known, .. } = find(&mut tx, &scope, &def, false).await?;
+    let mut kept = Vec::new();
+    let mut new = Vec::new();
+    for wanted in wanted {
+        let wanted = read(wanted, String::new());
+        match known.iter().position(|known| says_the_same(known, &wanted)) {
+            Some(at) => kept.push(known.swap_remove(at)),
+            None => new.push(wanted),
+        }
+    }
+    for gone in &known {
+        store::delete_criteria(&mut tx, &scope, &def, &gone.id).await?;
+    }
+    for mut criteria in new {
+        criteria.id = new_id(state.now());
+        add(&mut tx, &scope, &def, &definition.resource_type, &criteria).await?;
+        kept.push(criteria);
+    }
+    commit(tx).await?;
+    Ok(Json(kept.into_iter().map(wire).collect()))
+}
+
+/// Removes a matching criteria.
+#[utoipa::path(
+    delete, path = "/orgs/{orgId}/resources/defs/{defId}/criteria/{criteriaId}", params(Force),
+    operation_id = "deleteResourceDefinitionCriteria", tag = "MatchingCriteria",
+    responses(
+        (status = 204, description = "The criteria is gone."),
+        (
+            status = 409, body = Vec<ResourceDefinitionChange>,
+            description = "These resources would match another definition, or none.",
+        ),
+    ),
+)]
+async fn delete(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, def, id)): Path<(String, String, String)>,
+    Query(Force { force }): Query<Force>,
+) -> Result<StatusCode> {
+    let scope = caller.may_change(&org)?;
+    let mut tx = state.db.write().await?;
+    let whole = find(&mut tx, &scope, &def, false).await?;
+    if !whole.criteria.iter().any(|criteria| criteria.id == id) {
+        return Err(Problem::not_found("matching criteria", &id));
+    }
+    if !force {
+        changes::refuse(&mut tx, &scope, &def, Some(&id)).await?;
+    }
+    store::delete_criteria(&mut tx, &scope, &def, &id).await?;
+    commit(tx).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Adds a criteria unless a definition of the same type has it.
+pub(super) async fn add(
+    tx: &mut Tx,
+    scope: &OrgScope,
+    def: &str,
+    resource_type: &str,
+    criteria: &Criteria,
+) -> Result<()> {
+    if let Some(other) = store::twin(&mut *tx, scope, resource_type, criteria).await? {
+        let criteria = matching::describe(criteria);
+        return Err(Problem::conflict(format!(
+            "The definition `{other}` of type `{resource_type}` has the same matching criteria \
+             ({criteria})."
+        ))
+        .with_hint("Make one of the two more specific, or remove it.")
+        .with_detail("def_id", other));
+    }
+    Ok(store::add_criteria(tx, scope, def, resource_type, criteria).await?)
+}
+
+/// A criteria of a request: what is empty counts as absent.
+pub(super) fn read(new: CreateMatchingCriteria, id: String) -> Criteria {
+    let set = |field: Option<String>| field.filter(|text| !text.is_empty());
+    Criteria {
+        id,
+        res_id: set(new.res_id),
+        env_id: set(new.env_id),
+        app_id: set(new.app_id),
+        env_type: set(new.env_type),
+        class: set(new.class),
+    }
+}
+
+fn says_the_same(a: &Criteria, b: &Criteria) -> bool {
+    a.class() == b.class()
+        && (&a.res_id, &a.env_id, &a.app_id, &a.env_type)
+            == (&b.res_id, &b.env_id, &b.app_id, &b.env_type)
+}
+
+pub(super) fn wire(criteria: Criteria) -> MatchingCriteria {
+    MatchingCriteria {
+        class: criteria.class().to_owned(),
+        id: criteria.id,
+        env_type: criteria.env_type,
+        app_id: criteria.app_id,
+        env_id: criteria.env_id,
+        res_id: criteria.res_id,
+    }
+}

@@ -1,0 +1,255 @@
+//! `/orgs/{orgId}/resources/drivers`: what turns a definition into a resource.
+
+mod built_in;
+
+use axum::{Json, extract::State, http::StatusCode};
+use downbeat_api::driver::{CreateResourceDriver, ResourceDriver, UpdateResourceDriver};
+use downbeat_core::{id::Grammar, suggest};
+use downbeat_store::{
+    AnyConnection, OrgScope, active_resource, commit, definition,
+    driver::{self as store, StoredDriver as Row},
+};
+use serde::{Deserialize, Serialize};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{common::check_grammar, resource_type};
+use crate::{
+    AppState, Problem, Result,
+    access::Caller,
+    extract::{Body, Path},
+    problem::short,
+};
+
+/// Operations of this noun.
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, put, delete))
+}
+
+/// What the column `content` keeps.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    #[serde(flatten)]
+    driver: ResourceDriver,
+    #[serde(default)]
+    is_public: bool,
+}
+
+/// Lists the drivers of an organization, and the built-in ones.
+#[utoipa::path(
+    get, path = "/orgs/{orgId}/resources/drivers",
+    operation_id = "listResourceDrivers", tag = "DriverDefinition",
+    responses((status = 200, body = Vec<ResourceDriver>, description = "The drivers.")),
+)]
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(org): Path<String>,
+) -> Result<Json<Vec<ResourceDriver>>> {
+    let scope = caller.may_read(&org)?;
+    let rows = store::list(&mut *state.db.read().await?, &scope).await?;
+    let own = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok(Json(own.into_iter().chain(built_in::all()).collect()))
+}
+
+/// Registers a driver.
+#[utoipa::path(
+    post, path = "/orgs/{orgId}/resources/drivers",
+    operation_id = "createResourceDriver", tag = "DriverDefinition",
+    request_body = CreateResourceDriver,
+    responses(
+        (status = 200, body = ResourceDriver, description = "The new driver."),
+        (status = 409, body = downbeat_api::ErrorBody, description = "The id is taken."),
+    ),
+)]
+async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(org): Path<String>,
+    Body(new): Body<CreateResourceDriver>,
+) -> Result<Json<ResourceDriver>> {
+    let scope = caller.may_change(&org)?;
+    check_grammar(Grammar::Definition, "id of a driver", "/id", &new.id)?;
+    let driver = ResourceDriver {
+        org_id: org,
+        id: new.id,
+        r#type: new.r#type,
+        account_types: new.account_types,
+        inputs_schema: new.inputs_schema,
+        target: Some(new.target),
+        template: new.template,
+    };
+    let row = written(&driver, new.is_public)?;
+    let mut tx = state.db.write().await?;
+    check(&mut tx, &scope, &driver).await?;
+    if store::find(&mut tx, &scope, &driver.id).await?.is_some() {
+        return Err(Problem::conflict(format!("The driver `{}` exists already.", driver.id)));
+    }
+    store::create(&mut tx, &scope, &row).await?;
+    commit(tx).await?;
+    Ok(Json(driver))
+}
+
+/// Shows a driver of the organization, or a built-in one.
+#[utoipa::path(
+    get, path = "/orgs/{orgId}/resources/drivers/{driverId}",
+    operation_id = "getResourceDriver", tag = "DriverDefinition",
+    responses((status = 200, body = ResourceDriver, description = "The driver.")),
+)]
+async fn get(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, id)): Path<(String, String)>,
+) -> Result<Json<ResourceDriver>> {
+    let scope = caller.may_read(&org)?;
+    if let Some(row) = store::find(&mut *state.db.read().await?, &scope, &id).await? {
+        return read(&row).map(Json);
+    }
+    let id = id.strip_prefix("humanitec/").unwrap_or(&id);
+    let found = built_in::all().find(|driver| driver.id == id);
+    found.map(Json).ok_or_else(|| missing(id))
+}
+
+/// Replaces a driver.
+#[utoipa::path(
+    put, path = "/orgs/{orgId}/resources/drivers/{driverId}",
+    operation_id = "updateResourceDriver", tag = "DriverDefinition",
+    request_body = UpdateResourceDriver,
+    responses((status = 200, body = ResourceDriver, description = "The driver as it is now.")),
+)]
+async fn put(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, id)): Path<(String, String)>,
+    Body(change): Body<UpdateResourceDriver>,
+) -> Result<Json<ResourceDriver>> {
+    let scope = caller.may_change(&org)?;
+    let driver = ResourceDriver {
+        org_id: org,
+        id,
+        r#type: change.r#type,
+        account_types: change.account_types,
+        inputs_schema: change.inputs_schema,
+        target: Some(change.target),
+        template: change.template,
+    };
+    let row = written(&driver, change.is_public)?;
+    let mut tx = state.db.write().await?;
+    if store::find(&mut tx, &scope, &driver.id).await?.is_none() {
+        return Err(missing(&driver.id));
+    }
+    check(&mut tx, &scope, &driver).await?;
+    store::update(&mut tx, &scope, &row).await?;
+    commit(tx).await?;
+    Ok(Json(driver))
+}
+
+/// Removes a driver that no definition and no resource needs.
+#[utoipa::path(
+    delete, path = "/orgs/{orgId}/resources/drivers/{driverId}",
+    operation_id = "deleteResourceDriver", tag = "DriverDefinition",
+    responses(
+        (status = 204, description = "The driver is gone."),
+        (status = 409, body = downbeat_api::ErrorBody, description = "The driver is in use."),
+    ),
+)]
+async fn delete(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, id)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    let scope = caller.may_change(&org)?;
+    let reference = format!("{org}/{id}");
+    let mut tx = state.db.write().await?;
+    let users: Vec<String> = definition::list(&mut tx, &scope)
+        .await?
+        .into_iter()
+        .filter(|whole| !whole.definition.is_deleted)
+        .filter(|whole| whole.content.body.driver_type == reference)
+        .map(|whole| whole.definition.id)
+        .collect();
+    if !users.is_empty() {
+        return Err(Problem::conflict(format!("Definitions use the driver `{id}`."))
+            .with_hint("Give them another driver or delete them, then delete the driver.")
+            .with_detail("resource_definitions", users));
+    }
+    if active_resource::any_of_driver(&mut tx, &scope, &reference).await? {
+        return Err(Problem::conflict(format!("The driver `{id}` made resources that exist."))
+            .with_hint("Delete the resources first: the driver is needed for it."));
+    }
+    if !store::delete(&mut tx, &scope, &id).await? {
+        return Err(missing(&id));
+    }
+    commit(tx).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes sure that a definition for this type may name this driver.
+///
+/// # Errors
+/// 400 when there is no such driver, or it makes resources of another type.
+pub(super) async fn check_reference(
+    conn: &mut AnyConnection,
+    scope: &OrgScope,
+    driver_type: &str,
+    resource_type: &str,
+) -> Result<()> {
+    let (org, id) = driver_type.split_once('/').unwrap_or(("", driver_type));
+    let makes = if org == built_in::ORG {
+        built_in::makes(id).map(str::to_owned)
+    } else if org == scope.org() {
+        let row = store::find(&mut *conn, scope, id).await?;
+        row.as_ref().map(read).transpose()?.map(|driver| driver.r#type)
+    } else {
+        None
+    };
+    match makes {
+        None => Err(unknown(conn, scope, driver_type).await?),
+        Some(makes) if makes == built_in::ANY || makes == resource_type => Ok(()),
+        Some(makes) => Err(Problem::invalid(format!(
+            "The driver `{driver_type}` makes resources of type `{makes}`, not `{}`.",
+            short(resource_type)
+        ))
+        .at("/driver_type", "use a driver for the type of the definition")),
+    }
+}
+
+async fn unknown(
+    conn: &mut AnyConnection,
+    scope: &OrgScope,
+    driver_type: &str,
+) -> Result<Problem> {
+    let own = store::list(conn, scope).await?;
+    let own = own.iter().map(|row| format!("{}/{}", scope.org(), row.id));
+    let built_in = built_in::ids().map(|id| format!("{}/{id}", built_in::ORG));
+    let known: Vec<String> = own.chain(built_in).collect();
+    let nearest = suggest::nearest(driver_type, known.iter().map(String::as_str));
+    let hint = match nearest {
+        Some(nearest) => format!("Did you mean `{nearest}`?"),
+        None => "`GET …/resources/drivers` lists the drivers; name one as `<org>/<id>`.".to_owned(),
+    };
+    Ok(Problem::invalid(format!("There is no driver `{}`.", short(driver_type)))
+        .with_hint(hint)
+        .at("/driver_type", "not a known driver"))
+}
+
+async fn check(conn: &mut AnyConnection, scope: &OrgScope, driver: &ResourceDriver) -> Result<()> {
+    if driver.r#type == built_in::ANY {
+        return Ok(());
+    }
+    resource_type::check_reference(conn, scope, &driver.r#type, "/type").await
+}
+
+fn written(driver: &ResourceDriver, is_public: Option<bool>) -> Result<Row> {
+    let content = Content { driver: driver.clone(), is_public: is_public == Some(true) };
+    let content = serde_json::to_value(content).map_err(|error| Problem::internal(&error))?;
+    Ok(Row { id: driver.id.clone(), content })
+}
+
+fn read(row: &Row) -> Result<ResourceDriver> {
+    let content = Content::deserialize(&row.content).map_err(|error| Problem::internal(&error))?;
+    Ok(content.driver)
+}
+
+fn missing(id: &str) -> Problem {
+    Problem::not_found("driver", id)
+}

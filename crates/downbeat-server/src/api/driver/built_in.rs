@@ -1,0 +1,99 @@
+//! The drivers that v1 brings along, under the organization `humanitec`.
+//!
+//! Definitions may name all of them; which ones can run is decided by the adapters at deployment.
+
+use downbeat_api::driver::ResourceDriver;
+use downbeat_core::JsonMap;
+use serde_json::json;
+
+/// The organization of the built-in drivers.
+pub(crate) const ORG: &str = "humanitec";
+
+/// Type of a driver that makes resources of any type.
+pub(crate) const ANY: &str = "*";
+
+const AWS: &[&str] = &["aws", "aws-role"];
+const AZURE: &[&str] = &["azure", "azure-identity"];
+const GCP: &[&str] = &["gcp", "gcp-identity"];
+const CLOUDS: &[&str] = &["aws", "aws-role", "azure", "azure-identity", "gcp", "gcp-identity"];
+
+/// Id, type of resource, types of accounts; by id.
+const DRIVERS: &[(&str, &str, &[&str])] = &[
+    ("agent", "agent", &[]),
+    ("azure-blob", "azure-blob", AZURE),
+    ("azure-service-bus-queue", "azure-service-bus-queue", AZURE),
+    ("container", ANY, CLOUDS),
+    ("dns-aws", "dns", AWS),
+    ("dns-azure", "dns", AZURE),
+    ("dns-cloudflare", "dns", &[]),
+    ("dns-gcp", "dns", GCP),
+    ("dns-wildcard", "dns", &[]),
+    ("echo", ANY, CLOUDS),
+    ("elasticsearch-static", "elasticsearch", &[]),
+    ("gcs", "gcs", GCP),
+    ("gcp-pubsub", "gcp-pubsub-topic", GCP),
+    ("hpa", "horizontal-pod-autoscaler", &[]),
+    ("http", ANY, CLOUDS),
+    ("ingress", "ingress", &[]),
+    ("k8s-cluster", "k8s-cluster", &[]),
+    ("k8s-cluster-aks", "k8s-cluster", AZURE),
+    ("k8s-cluster-eks", "k8s-cluster", AWS),
+    ("k8s-cluster-git", "k8s-cluster", &[]),
+    ("k8s-cluster-gke", "k8s-cluster", GCP),
+    ("k8s-namespace", "k8s-namespace", &[]),
+    ("kubernetes-manifest", ANY, &[]),
+    ("logging-elasticsearch", "logging", &[]),
+    ("logging-gcp", "logging", GCP),
+    ("logging-k8s", "logging", &[]),
+    ("mariadb-static", "mariadb", &[]),
+    ("mongodb-static", "mongodb", &[]),
+    ("mssql-static", "mssql", &[]),
+    ("mysql-cloudsql", "mysql", GCP),
+    ("mysql-cloudsql-static", "mysql", GCP),
+    ("mysql-static", "mysql", &[]),
+    ("newapp-io-dns", "dns", &[]),
+    ("opentofu-container-runner", ANY, CLOUDS),
+    ("postgres-cloudsql", "postgres", GCP),
+    ("postgres-cloudsql-static", "postgres", GCP),
+    ("postgres-static", "postgres", &[]),
+    ("rabbitmq-static", "amqp", &[]),
+    ("redis-static", "redis", &[]),
+    ("route", "route", &[]),
+    ("s3", "s3", AWS),
+    ("s3-static", "s3", AWS),
+    ("sqs", "sqs", AWS),
+    ("static", ANY, CLOUDS),
+    ("template", ANY, CLOUDS),
+    ("terraform", ANY, CLOUDS),
+    ("terraform-runner", ANY, CLOUDS),
+    ("tls-cert", "tls-cert", &[]),
+    ("volume-nfs", "volume", &[]),
+    ("volume-pvc", "volume", &[]),
+];
+
+/// All built-in drivers, by id.
+pub(crate) fn all() -> impl Iterator<Item = ResourceDriver> {
+    DRIVERS.iter().map(|(id, resource_type, accounts)| ResourceDriver {
+        org_id: ORG.to_owned(),
+        id: (*id).to_owned(),
+        r#type: (*resource_type).to_owned(),
+        account_types: accounts.iter().map(|account| (*account).to_owned()).collect(),
+        inputs_schema: any_object(),
+        target: None,
+        template: None,
+    })
+}
+
+/// The type of resource that a built-in driver makes.
+pub(crate) fn makes(id: &str) -> Option<&'static str> {
+    DRIVERS.iter().find(|(known, ..)| *known == id).map(|(_, resource_type, _)| *resource_type)
+}
+
+/// Ids of all built-in drivers.
+pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
+    DRIVERS.iter().map(|(id, ..)| *id)
+}
+
+fn any_object() -> JsonMap {
+    json!({ "type": "object" }).as_object().cloned().unwrap_or_default()
+}

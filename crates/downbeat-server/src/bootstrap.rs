@@ -1,0 +1,99 @@
+//! The first organization: v1 has no call that makes one.
+
+use aws_lc_rs::rand;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use downbeat_core::{Secret, id::Grammar};
+use downbeat_store::{
+    Db,
+    environment_type::{self, EnvironmentType},
+    organization::{self, Organization},
+    token::{self, Token},
+    user::{self, User},
+};
+use jiff::Timestamp;
+
+use crate::{
+    Result,
+    access::{self, ADMINISTRATOR},
+    problem::{Problem, short},
+    state::new_id,
+};
+
+/// Starts every token, so that scanners find one that leaked.
+pub const TOKEN_PREFIX: &str = "dbt_";
+/// The environment type that every organization has from the start.
+pub const FIRST_ENVIRONMENT_TYPE: &str = "development";
+
+/// What to set up. All ids are the caller's choice, as v1 clients expect.
+#[derive(Clone, Debug)]
+pub struct FirstOrganization {
+    /// Id of the organization.
+    pub org_id: String,
+    /// Name of the organization.
+    pub org_name: String,
+    /// Id of the administrator; absent for a new one.
+    pub admin_id: Option<String>,
+    /// Name of the administrator.
+    pub admin_name: String,
+    /// E-mail address of the administrator.
+    pub admin_email: Option<String>,
+    /// The administrator's token; absent for a random one.
+    pub token: Option<Secret>,
+}
+
+/// Sets up an organization with an administrator and the environment type `development`, and
+/// answers the administrator's token. Nothing is written when it fails.
+///
+/// # Errors
+/// 400 when the id of the organization is not valid, 409 when an id is taken.
+pub async fn organization(db: &Db, now: Timestamp, first: FirstOrganization) -> Result<Secret> {
+    let grammar = Grammar::Definition;
+    if !grammar.accepts(&first.org_id) {
+        let (id, rule) = (short(&first.org_id), grammar.expected());
+        return Err(Problem::invalid(format!("`{id}` is not valid as id: use {rule}.")));
+    }
+    let token = first.token.map_or_else(new_token, Ok)?;
+    let admin = first.admin_id.unwrap_or_else(|| new_id(now));
+    let scope = access::founder(&first.org_id);
+    let mut tx = db.write().await?;
+    let row = User {
+        id: admin.clone(),
+        name: first.admin_name,
+        kind: "user".to_owned(),
+        email: first.admin_email,
+        created_at: now,
+    };
+    user::create(&mut tx, &row).await?;
+    let row = Organization {
+        id: first.org_id,
+        name: first.org_name,
+        created_at: now,
+        created_by: admin.clone(),
+    };
+    organization::create(&mut tx, &row).await?;
+    user::set_role(&mut tx, &scope, &admin, ADMINISTRATOR).await?;
+    let row = EnvironmentType {
+        id: FIRST_ENVIRONMENT_TYPE.to_owned(),
+        description: "For work in progress".to_owned(),
+    };
+    environment_type::create(&mut tx, &scope, &row).await?;
+    let row = Token {
+        id: "first".to_owned(),
+        user_id: admin.clone(),
+        kind: "static".to_owned(),
+        description: "Made when the organization was set up".to_owned(),
+        created_at: now,
+        created_by: admin,
+        expires_at: None,
+    };
+    token::create(&mut tx, &row, &access::token_hash(token.expose())).await?;
+    downbeat_store::commit(tx).await?;
+    Ok(token)
+}
+
+/// A random token of 256 bits.
+pub(crate) fn new_token() -> Result<Secret> {
+    let mut bytes = [0_u8; 32];
+    rand::fill(&mut bytes).map_err(|error| Problem::internal(&error))?;
+    Ok(Secret::new(format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
+}

@@ -1,0 +1,177 @@
+//! Reading requests: path, query and body, with v1's answers when they are wrong.
+//!
+//! Routing happens on the path as it was sent; decoding happens afterwards, so `%2F` stays inside
+//! its segment and `{org}%2Fmy-type` is one id. Unknown query parameters and unknown fields of a
+//! body are ignored: clients of every version send some.
+//!
+//! | body | answer |
+//! | --- | --- |
+//! | empty, not JSON, nested too deep, or another kind of JSON | 422 |
+//! | a field missing, or of the wrong type | 400 |
+//! | too large | 413, before it is read when its length is known |
+//! | declared to be something else than JSON | 415 |
+//! | does not arrive in time | 408 |
+
+use axum::{
+    body::{self, Bytes},
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+use downbeat_core::Code;
+use serde::de::DeserializeOwned;
+
+use crate::{AppState, Problem, Result};
+
+/// The ids in the path, decoded: one for a `String`, several for a tuple.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(ids)) => Ok(Self(ids)),
+            Err(rejection) if rejection.status().is_server_error() => {
+                Err(Problem::internal(&rejection))
+            }
+            Err(_) => Err(Problem::invalid("The path is not valid: an id in it is not UTF-8.")),
+        }
+    }
+}
+
+/// The query parameters that the handler knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(Problem::invalid(format!(
+                "The query parameters are not valid: {}.",
+                innermost(&rejection)
+            ))),
+        }
+    }
+}
+
+/// A JSON body.
+#[derive(Clone, Copy, Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+        expect_json(request.headers())?;
+        parse(&bytes(request, state).await?).map(Self)
+    }
+}
+
+/// A JSON body that may be left out.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionalBody<T>(pub Option<T>);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for OptionalBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+        expect_json(request.headers())?;
+        let bytes = bytes(request, state).await?;
+        if bytes.trim_ascii().is_empty() { Ok(Self(None)) } else { parse(&bytes).map(Self) }
+    }
+}
+
+/// The bytes of a body, within the limits.
+///
+/// # Errors
+/// 413 when there are too many, 408 when they take too long, 400 when the connection breaks.
+pub async fn bytes(request: Request, state: &AppState) -> Result<Bytes> {
+    let limit = state.limits.body_bytes;
+    let too_large = || {
+        let message = format!("The request body is larger than {limit} bytes.");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, message)
+    };
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let body = body::to_bytes(request.into_body(), limit);
+    match tokio::time::timeout(state.limits.body_time, body).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if innermost(&error).contains("length limit") => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::invalid("The request body ended early.")),
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            Code::RequestTimeout,
+            "The request body took too long to arrive.",
+        )),
+    }
+}
+
+fn expect_json(headers: &HeaderMap) -> Result<()> {
+    let Some(declared) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let media_type = declared.to_str().unwrap_or("");
+    let essence = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    if essence.is_empty() || essence == "application/json" || essence.ends_with("+json") {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::Invalid,
+        "The request body is declared to be something else than JSON.",
+    )
+    .with_hint("Send the header `Content-Type: application/json`."))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(Problem::unprocessable("The request body is empty; JSON is expected."));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer(error.path());
+        let error = error.into_inner();
+        if error.is_data() { wrong_data(&pointer, &error) } else { not_json(&error) }
+    })?;
+    reader.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    Problem::unprocessable(format!("The request body is not valid JSON: {error}."))
+}
+
+fn wrong_data(pointer: &str, error: &serde_json::Error) -> Problem {
+    let text = error.to_string();
+    // What is wrong without the place in the text, which a pointer says better.
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    if pointer.is_empty() && what.starts_with("invalid type") {
+        return Problem::unprocessable(format!("The request body has the wrong shape: {what}."));
+    }
+    let place = if pointer.is_empty() { String::new() } else { format!(" at `{pointer}`") };
+    Problem::invalid(format!("The request body is not valid{place}: {what}.")).at(pointer, what)
+}
+
+/// A place in a document as JSON pointer.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let segments = path.iter().map(|segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { variant } => format!("/{variant}"),
+        Segment::Unknown => String::new(),
+    });
+    segments.collect()
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}

@@ -1,0 +1,155 @@
+//! All routes, and what happens to every request on the way in and out.
+//!
+//! ```text
+//! request ─▶ id ─▶ log ─▶ time limit ─▶ panics ─▶ JSON for 404 and 405 ─▶ route ─▶ handler
+//! ```
+
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Instant,
+};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use downbeat_core::{Code, Json};
+use tracing::Instrument as _;
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+use crate::{AppState, Problem, api, not_yet, openapi};
+
+/// Carries the id of a request on its answer, to be found in the log.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The operations that are there, by noun.
+fn operations() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(api::application::routes())
+        .merge(api::current_user::routes())
+        .merge(api::environment::routes())
+        .merge(api::environment_type::routes())
+        .merge(api::health::routes())
+        .merge(api::organization::routes())
+        .merge(api::runtime::routes())
+        .merge(api::token::routes())
+        .merge(api::user::routes())
+        .merge(api::value::routes())
+        .merge(api::value_set_version::routes())
+        // nouns 2
+        .merge(api::active_resource::routes())
+        .merge(api::definition::routes())
+        .merge(api::delta::routes())
+        .merge(api::deployment::routes())
+        .merge(api::driver::routes())
+        .merge(api::graph::routes())
+        .merge(api::resource_class::routes())
+        .merge(api::resource_type::routes())
+        .merge(api::score::routes())
+        .merge(api::set::routes())
+}
+
+/// The whole service.
+#[must_use]
+pub fn router(state: AppState) -> Router {
+    let (routes, document) = operations().split_for_parts();
+    let (routes, document) = not_yet::add(routes, openapi::complete(document));
+    let document = Arc::new(document);
+    routes
+        .merge(openapi::route(&document))
+        .fallback(unknown)
+        .layer(middleware::from_fn(json_for_405))
+        .layer(middleware::from_fn(catch_panics))
+        .layer(middleware::from_fn_with_state(state.clone(), time_limit))
+        .layer(middleware::from_fn(log))
+        .with_state(state)
+}
+
+/// The OpenAPI document of the service.
+#[must_use]
+pub fn document() -> Json {
+    let (routes, document) = operations().split_for_parts();
+    not_yet::add(routes, openapi::complete(document)).1
+}
+
+async fn unknown(request: Request) -> Problem {
+    let method = request.method().as_str();
+    let path = crate::problem::short(request.uri().path());
+    let message = format!("There is no operation `{method} {path}`.");
+    Problem::new(StatusCode::NOT_FOUND, Code::NotFound, message)
+        .with_hint("`GET /openapi.json` lists all operations.")
+}
+
+/// axum answers a wrong method without a body; the `Allow` header is kept.
+async fn json_for_405(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    let message = format!("The method `{method}` is not there for this path.");
+    let mut problem =
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message)
+            .into_response();
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        problem.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    problem
+}
+
+/// A panic in a handler ends that request only, with an answer that tells nothing.
+async fn catch_panics(request: Request, next: Next) -> Response {
+    let mut answer = pin!(next.run(request));
+    let result = poll_fn(|context| {
+        match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
+            Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    });
+    result.await.unwrap_or_else(|_panic| {
+        tracing::error!("A handler panicked.");
+        Problem::failed().into_response()
+    })
+}
+
+/// Dropping the handler rolls its transaction back, so a request that took too long did nothing.
+async fn time_limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(state.limits.answer_time, next.run(request));
+    answer.await.unwrap_or_else(|_elapsed| {
+        let message = "The server took too long to answer; nothing was changed.";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Internal, message).into_response()
+    })
+}
+
+/// One line for each request. The query is left out: it may hold what a client should not have put
+/// there; so are all headers.
+async fn log(request: Request, next: Next) -> Response {
+    let id = Uuid::new_v4().to_string();
+    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
+    let span = tracing::info_span!(
+        "request",
+        id,
+        method = request.method().as_str(),
+        route,
+        user = tracing::field::Empty,
+    );
+    let start = Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    span.in_scope(|| {
+        tracing::info!(status = response.status().as_u16(), milliseconds, "Answered.");
+    });
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}

@@ -1,0 +1,105 @@
+//! Opening the database, and the two ways to use it.
+//!
+//! SQLite has **one** writer connection and a small pool of readers (WAL mode). A writing
+//! transaction begins `IMMEDIATE`: one that turns into a writer later fails at once, whatever the
+//! timeout.
+
+use std::{path::Path, sync::Once, time::Duration};
+
+use sqlx::{
+    AnyConnection, AnyPool, Executor, Transaction,
+    any::{Any, AnyPoolOptions},
+    pool::PoolConnection,
+};
+
+use crate::{Error, Result};
+
+/// A transaction that may write. Dropping it rolls back.
+pub type Tx = Transaction<'static, Any>;
+/// A connection for reading.
+pub type Conn = PoolConnection<Any>;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
+static DRIVERS: Once = Once::new();
+
+/// A handle on the database; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Db {
+    writer: AnyPool,
+    readers: AnyPool,
+}
+
+impl Db {
+    /// Opens (or creates) the SQLite database in `file` and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or written, or holds a schema of a newer version.
+    pub async fn open_sqlite(file: &Path) -> Result<Self> {
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Open {
+            path: file.display().to_string(),
+            source,
+        };
+        let url = format!("sqlite://{}?mode=rwc", percent_encode(&file.display().to_string()));
+        let writer = pool(1).connect(&url).await.map_err(|e| failed(e.into()))?;
+        MIGRATIONS.run(&writer).await.map_err(|e| failed(e.into()))?;
+        let readers = pool(4).connect_lazy(&url).map_err(|e| failed(e.into()))?;
+        Ok(Self { writer, readers })
+    }
+
+    /// A connection for reading.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn read(&self) -> Result<Conn> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// A transaction for writing. It sees everything that was committed before it began.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn write(&self) -> Result<Tx> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Waits for open transactions and closes all connections.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Makes what the transaction wrote permanent.
+///
+/// # Errors
+/// When the database fails; nothing was written then.
+pub async fn commit(tx: Tx) -> Result<()> {
+    Ok(tx.commit().await?)
+}
+
+fn pool(connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(30))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(|connection: &mut AnyConnection, _| {
+            Box::pin(async move {
+                connection
+                    .execute(
+                        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                         PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000; \
+                         PRAGMA cache_size = -4000;",
+                    )
+                    .await?;
+                Ok(())
+            })
+        })
+}
+
+/// Escapes what has a meaning in a URL.
+fn percent_encode(path: &str) -> String {
+    path.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+}

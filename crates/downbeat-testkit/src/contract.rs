@@ -1,0 +1,102 @@
+//! Does an answer say what the OpenAPI document says it does?
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use downbeat_api::client::Exchange;
+use downbeat_core::Json;
+use jsonschema::Validator;
+use serde_json::json;
+
+/// An OpenAPI document, ready to check answers.
+pub struct Contract {
+    document: Json,
+    validators: Mutex<BTreeMap<String, Arc<Validator>>>,
+}
+
+impl Contract {
+    /// The contract of the server as it was compiled.
+    #[must_use]
+    pub fn of_this_build() -> Arc<Self> {
+        static CONTRACT: OnceLock<Arc<Contract>> = OnceLock::new();
+        Arc::clone(CONTRACT.get_or_init(|| {
+            let document = downbeat_server::router::document();
+            Arc::new(Self { document, validators: Mutex::default() })
+        }))
+    }
+
+    /// Checks an answer.
+    ///
+    /// # Panics
+    /// When the operation has no such answer.
+    pub fn check(&self, exchange: &Exchange) {
+        let Exchange { method, path, status, body, .. } = exchange;
+        let context = format!("{method} {path} -> {status} {}", String::from_utf8_lossy(body));
+        assert!(exchange.header("x-request-id").is_some(), "{context}: no request id");
+        let is_json = exchange.header("content-type").is_some_and(|kind| kind.contains("json"));
+        assert!(is_json || body.is_empty(), "{context}: the body is not declared to be JSON");
+
+        let verb = method.as_str().to_ascii_lowercase();
+        let Some((template, operation)) = self.operation(&verb, path) else {
+            assert!(matches!(status, 404 | 405), "{context}: answer of an unknown operation");
+            self.fits("#/components/schemas/ErrorBody", &exchange.json(), &context);
+            return;
+        };
+        let responses = operation.get("responses").and_then(Json::as_object);
+        let Some(response) = responses.and_then(|all| all.get(&status.to_string())) else {
+            panic!("{context}: the operation does not name this status");
+        };
+        let schema = response.pointer("/content/application~1json/schema");
+        if schema.is_none() {
+            assert!(body.is_empty(), "{context}: the operation names no body for this status");
+            return;
+        }
+        let pointer = format!(
+            "#/paths/{}/{verb}/responses/{status}/content/application~1json/schema",
+            template.replace('/', "~1").replace('{', "%7B").replace('}', "%7D"),
+        );
+        self.fits(&pointer, &exchange.json(), &context);
+    }
+
+    /// The operation of a path, and the path as the document writes it. Fixed segments win.
+    fn operation(&self, verb: &str, path: &str) -> Option<(&str, &Json)> {
+        let path = path.split('?').next().unwrap_or(path);
+        let paths = self.document.get("paths")?.as_object()?;
+        let matching = paths.iter().filter(|(template, _)| matches(template, path));
+        let (template, item) = matching.min_by_key(|(template, _)| template.matches('{').count())?;
+        Some((template, item.get(verb)?))
+    }
+
+    fn fits(&self, pointer: &str, body: &Json, context: &str) {
+        let validator = {
+            let mut known = self.validators.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry(pointer.to_owned()).or_insert_with(|| {
+                let mut schema = json!({
+                    "$schema": "https://json-schema.org/draft/2020-12/schema",
+                    "$ref": pointer,
+                });
+                for part in ["components", "paths"] {
+                    schema[part] = self.document[part].clone();
+                }
+                let options = jsonschema::options().should_validate_formats(true);
+                let built = options.build(&schema);
+                Arc::new(built.unwrap_or_else(|error| panic!("{pointer}: {error}")))
+            }))
+        };
+        let errors: Vec<String> = validator
+            .iter_errors(body)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{context} breaks the contract:\n{}", errors.join("\n"));
+    }
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let mut segments = path.split('/');
+    let fit = template.split('/').all(|part| {
+        segments.next().is_some_and(|segment| part.starts_with('{') || part == segment)
+    });
+    fit && segments.next().is_none()
+}

@@ -1,0 +1,155 @@
+//! For tests: a running server, and a client that checks every answer.
+//!
+//! [`Server::start`] runs the whole HTTP service on a free port of this machine, over a database in
+//! a temporary directory that is set up with the organization [`ORG`] and an administrator. Each
+//! answer that a [`Client`] receives is checked against the server's own OpenAPI document before a
+//! test sees it: its status must be one that the operation names, and its body must fit the schema.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up, or an answer that breaks the contract, ends the test"
+)]
+
+pub mod client;
+pub mod contract;
+pub mod ports;
+
+use std::sync::Arc;
+
+use downbeat_server::{
+    AppState,
+    bootstrap::{self, FirstOrganization},
+    state::Limits,
+};
+use downbeat_store::Db;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+pub use client::{Answer, Client};
+pub use contract::Contract;
+pub use ports::{TestClock, TestVault, TestWake};
+
+/// The organization that every test server has.
+pub const ORG: &str = "acme";
+/// Id of its administrator.
+pub const ADMIN: &str = "admin-user";
+
+/// A running server. It stops when it is dropped.
+pub struct Server {
+    /// The database behind the server.
+    pub db: Db,
+    /// The server's time.
+    pub clock: Arc<TestClock>,
+    /// The server's secret store.
+    pub vault: Arc<TestVault>,
+    /// Counts how often the engine was woken.
+    pub wake: Arc<TestWake>,
+    /// `http://127.0.0.1:<port>`.
+    pub base: String,
+    contract: Arc<Contract>,
+    token: String,
+    stop: Option<oneshot::Sender<()>>,
+    _directory: TempDir,
+}
+
+impl Server {
+    /// Starts a server.
+    pub async fn start() -> Self {
+        Self::start_with(Limits::default()).await
+    }
+
+    /// Starts a server with other limits.
+    pub async fn start_with(limits: Limits) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = directory.path().join("downbeat.db");
+        let db = Db::open_sqlite(&file).await.expect("a new database");
+        let clock = Arc::new(TestClock::default());
+        let vault = Arc::new(TestVault::default());
+        let wake = Arc::new(TestWake::default());
+        let state = AppState {
+            db: db.clone(),
+            clock: clock.clone(),
+            wake: wake.clone(),
+            vault: vault.clone(),
+            limits,
+        };
+        let first = FirstOrganization {
+            org_id: ORG.to_owned(),
+            org_name: "Acme".to_owned(),
+            admin_id: Some(ADMIN.to_owned()),
+            admin_name: "Ada Admin".to_owned(),
+            admin_email: Some("ada@example.org".to_owned()),
+            token: None,
+        };
+        let token = bootstrap::organization(&db, state.now(), first).await;
+        let token = token.expect("a first organization").expose().to_owned();
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("the address of a bound port");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let service = downbeat_server::serve(listener, state, async move {
+            stopped.await.ok();
+        });
+        tokio::spawn(async move { service.await.expect("a server that runs") });
+        Self {
+            db,
+            clock,
+            vault,
+            wake,
+            base: format!("http://{address}"),
+            contract: Contract::of_this_build(),
+            token,
+            stop: Some(stop),
+            _directory: directory,
+        }
+    }
+
+    /// A client without a token.
+    #[must_use]
+    pub fn anonymous(&self) -> Client {
+        Client::new(&self.base, None, &self.contract)
+    }
+
+    /// A client of the administrator.
+    #[must_use]
+    pub fn admin(&self) -> Client {
+        self.with_token(&self.token)
+    }
+
+    /// A client with any token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Client {
+        Client::new(&self.base, Some(token), &self.contract)
+    }
+
+    /// A client of a new service user with this role in the organization.
+    pub async fn with_role(&self, role: &str) -> Client {
+        let admin = self.admin();
+        let body = serde_json::json!({ "name": role, "role": role });
+        let user = admin.post(&format!("/orgs/{ORG}/users"), body).await.json(200);
+        let id = user.get("id").and_then(|id| id.as_str()).expect("an id").to_owned();
+        let body = serde_json::json!({ "id": "test", "type": "static" });
+        let token = admin.post(&format!("/users/{id}/tokens"), body).await.json(200);
+        let token = token.get("token").and_then(|token| token.as_str()).expect("a token");
+        self.with_token(token)
+    }
+
+    /// The administrator's token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Asks the server to stop, and gives the promise back that it did when it is closed.
+    pub fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            stop.send(()).ok();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
