@@ -34,8 +34,10 @@ pub(crate) fn check() -> Result<Outcome> {
         return Ok(Outcome::Good);
     }
     let changed = made.lines().zip(kept.lines()).position(|(made, kept)| made != kept);
-    let line = changed.map_or_else(|| made.lines().count().min(kept.lines().count()), |at| at) + 1;
-    println!("openapi.json is not what the code says, from line {line}: run `cargo xtask openapi`.");
+    let line = changed.unwrap_or_else(|| made.lines().count().min(kept.lines().count())) + 1;
+    println!(
+        "openapi.json is not what the code says, from line {line}: run `cargo xtask openapi`."
+    );
     Ok(Outcome::Bad)
 }
 
@@ -53,7 +55,15 @@ fn document() -> Result<String> {
 fn example() -> Result<PathBuf> {
     let mut cargo = cargo();
     cargo
-        .args(["build", "--workspace", "--locked", "--message-format", "json", "--example", EXAMPLE])
+        .args([
+            "build",
+            "--workspace",
+            "--locked",
+            "--message-format",
+            "json",
+            "--example",
+            EXAMPLE,
+        ])
         .stderr(Stdio::inherit());
     let output = cargo.output().context("cannot start cargo")?;
     if !output.status.success() {

@@ -89,12 +89,7 @@ enum Runner {
 }
 
 /// Runs `cargo` and counts what it tells; whether it was content.
-fn follow(
-    command: &[&str],
-    selection: &[&str],
-    runner: Runner,
-    tally: &mut Tally,
-) -> Result<bool> {
+fn follow(command: &[&str], selection: &[&str], runner: Runner, tally: &mut Tally) -> Result<bool> {
     println!("$ cargo {}", [command, selection].concat().join(" "));
     let mut cargo = cargo();
     cargo.args(command).args(selection).stdin(Stdio::null());

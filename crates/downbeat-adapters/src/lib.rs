@@ -1,3 +1,42 @@
 //! The outside world, one module each: what Downbeat's ports look like when they are real.
+//!
+//! | port | here |
+//! | --- | --- |
+//! | `Driver` | [`template`], [`echo`], [`cluster`] |
+//! | `Target` | [`git`], wrapped for the engine by [`target`] |
+//! | `Sealer` | [`sealed`] |
+//!
+//! Nothing outside this crate starts a process or speaks to another machine.
 
+pub mod cluster;
+pub mod echo;
 pub mod git;
+pub mod sealed;
+pub mod target;
+pub mod template;
+
+use std::sync::Arc;
+
+use downbeat_engine::{Driver, Drivers, PureDriver};
+
+/// The drivers that run here, under the references that definitions use.
+///
+/// The built-in virtual drivers (`humanitec/ingress` and others) are not among them: they are
+/// resolved to `humanitec/template` before a driver is looked up. `downbeat/...` is an alias for
+/// each `humanitec/...`.
+#[must_use]
+pub fn drivers() -> Drivers {
+    let mut drivers = Drivers::default();
+    let mut add = |name: &str, driver: Arc<dyn PureDriver>| {
+        drivers.by_type.insert(name.to_owned(), Driver::Pure(Arc::clone(&driver)));
+        let alias = name.replacen("humanitec/", "downbeat/", 1);
+        drivers.by_type.insert(alias, Driver::Pure(driver));
+    };
+    add("humanitec/template", Arc::new(template::Template::default()));
+    add("humanitec/echo", Arc::new(echo::Echo));
+    add("humanitec/static", Arc::new(echo::Echo));
+    for (name, cluster) in cluster::CLUSTERS {
+        add(name, Arc::new(cluster));
+    }
+    drivers
+}

@@ -3,6 +3,9 @@
 //! [`Client::send`] reaches every operation; the methods below it are shorter words for common
 //! ones. Ids are put into paths with [`path`], which encodes what would end a segment.
 
+mod deploying;
+mod resources;
+
 use std::sync::Arc;
 
 use downbeat_core::{Json, JsonMap};
@@ -20,7 +23,7 @@ use crate::{
     organization::Organization,
     token::{CreateToken, NewToken, TokenInfo},
     user::{CreateServiceUser, CurrentUser, User, UserRole},
-    value::{CreateValue, PatchValue, PutValue, Value, ValueSetVersion},
+    value::{CreateValue, PatchValue, PutValue, SharedValue, ValueSetVersion},
 };
 
 /// Result of a call.
@@ -181,10 +184,8 @@ impl Client {
             return Err(refusal(&exchange));
         }
         let body: &[u8] = if exchange.body.is_empty() { b"null" } else { &exchange.body };
-        serde_json::from_slice(body).map_err(|source| Error::Unexpected {
-            expected: std::any::type_name::<T>(),
-            source,
-        })
+        serde_json::from_slice(body)
+            .map_err(|source| Error::Unexpected { expected: std::any::type_name::<T>(), source })
     }
 
     async fn get<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T> {
@@ -395,7 +396,12 @@ impl Client {
     }
 
     /// Lists the values of an application, or of one of its environments.
-    pub async fn values(&self, org: &str, app: &str, env: Option<&str>) -> Result<Vec<Value>> {
+    pub async fn values(
+        &self,
+        org: &str,
+        app: &str,
+        env: Option<&str>,
+    ) -> Result<Vec<SharedValue>> {
         self.get(&level(org, app, env, &["values"])).await
     }
 
@@ -406,7 +412,7 @@ impl Client {
         app: &str,
         env: Option<&str>,
         new: &CreateValue,
-    ) -> Result<Value> {
+    ) -> Result<SharedValue> {
         self.post(&level(org, app, env, &["values"]), new).await
     }
 
@@ -418,7 +424,7 @@ impl Client {
         env: Option<&str>,
         key: &str,
         new: &PutValue,
-    ) -> Result<Value> {
+    ) -> Result<SharedValue> {
         self.put(&level(org, app, env, &["values", key]), new).await
     }
 
@@ -430,7 +436,7 @@ impl Client {
         env: Option<&str>,
         key: &str,
         change: &PatchValue,
-    ) -> Result<Value> {
+    ) -> Result<SharedValue> {
         self.patch(&level(org, app, env, &["values", key]), change).await
     }
 
@@ -456,12 +462,7 @@ impl Client {
     }
 }
 
-fn level<'a>(
-    org: &'a str,
-    app: &'a str,
-    env: Option<&'a str>,
-    rest: &[&'a str],
-) -> Vec<&'a str> {
+fn level<'a>(org: &'a str, app: &'a str, env: Option<&'a str>, rest: &[&'a str]) -> Vec<&'a str> {
     let mut segments = vec!["orgs", org, "apps", app];
     segments.extend(env.into_iter().flat_map(|env| ["envs", env]));
     segments.extend(rest);
@@ -494,8 +495,7 @@ fn refusal(exchange: &Exchange) -> Error {
 }
 
 /// What may stand in a segment as it is: RFC 3986 `unreserved`.
-const SEGMENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A path of segments, each encoded: a `/` in an id becomes `%2F`.
 #[must_use]

@@ -102,12 +102,25 @@ impl fmt::Debug for DriverInputsRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Provision {
     /// Whether the co-provisioned resource depends on the current one.
+    pub is_dependent: bool,
+    /// Whether what depends on the current resource also depends on the co-provisioned one.
+    pub match_dependents: bool,
+    /// Inputs of the co-provisioned resource; absent when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub params: Option<JsonMap>,
+}
+
+/// A resource to provision together with another one, as it is sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProvisionRequest {
+    /// Whether the co-provisioned resource depends on the current one.
     #[serde(default)]
     pub is_dependent: bool,
     /// Whether what depends on the current resource also depends on the co-provisioned one.
     #[serde(default)]
     pub match_dependents: bool,
-    /// Inputs of the co-provisioned resource; absent when there are none.
+    /// Inputs of the co-provisioned resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub params: Option<JsonMap>,
@@ -173,7 +186,7 @@ pub struct CreateResourceDefinition {
     pub driver_inputs: Option<DriverInputsRequest>,
     /// Resources to provision together with this one, by descriptor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provision: Option<BTreeMap<String, Provision>>,
+    pub provision: Option<BTreeMap<String, ProvisionRequest>>,
     /// When it applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub criteria: Option<Vec<CreateMatchingCriteria>>,
@@ -198,7 +211,7 @@ pub struct UpdateResourceDefinition {
     pub driver_inputs: Option<DriverInputsRequest>,
     /// Resources to provision together with this one, by descriptor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provision: Option<BTreeMap<String, Provision>>,
+    pub provision: Option<BTreeMap<String, ProvisionRequest>>,
     /// Whether a change of driver keeps what the old driver made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_place_driver_change: Option<bool>,
@@ -222,7 +235,7 @@ pub struct PatchResourceDefinition {
     pub driver_inputs: Option<DriverInputsRequest>,
     /// Resources to provision together with this one, by descriptor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provision: Option<BTreeMap<String, Provision>>,
+    pub provision: Option<BTreeMap<String, ProvisionRequest>>,
     /// Whether a change of driver keeps what the old driver made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_place_driver_change: Option<bool>,

@@ -19,6 +19,7 @@ pub struct DeltaRequest {
     pub modules: ModuleDeltasRequest,
     /// Operations on the map of shared resources.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<Vec<UpdateActionRequest>>)]
     pub shared: Vec<UpdateActionRequest>,
 }
 
@@ -38,13 +39,15 @@ pub struct DeltaMetadataRequest {
 pub struct ModuleDeltasRequest {
     /// Modules to add, replacing whole modules of the same id.
     #[serde(default, deserialize_with = "null_as_default")]
-    #[schema(value_type = BTreeMap<String, Object>)]
+    #[schema(value_type = Option<BTreeMap<String, Option<Object>>>)]
     pub add: BTreeMap<String, Json>,
     /// Ids of modules to remove.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<Vec<String>>)]
     pub remove: Vec<String>,
     /// Operations on existing modules; paths are relative to the module.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<BTreeMap<String, Vec<UpdateActionRequest>>>)]
     pub update: BTreeMap<String, Vec<UpdateActionRequest>>,
 }
 

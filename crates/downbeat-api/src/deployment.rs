@@ -1,6 +1,5 @@
 //! Deployments on the wire (`DeploymentRequest`, `DeploymentResponse`) and their progress.
 
-use downbeat_core::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -26,12 +25,12 @@ pub struct DeploymentRequest {
     pub mode: Option<String>,
     /// The pipeline that asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pipeline: Option<PipelineReference>,
+    pub pipeline: Option<PipelineReferenceRequest>,
 }
 
-/// The step of a pipeline run that asked for a deployment.
+/// The step of a pipeline run that asks for a deployment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct PipelineReference {
+pub struct PipelineReferenceRequest {
     /// Pipeline.
     #[serde(default)]
     pub id: String,
@@ -43,6 +42,19 @@ pub struct PipelineReference {
     pub job_id: String,
     /// Position of the step within the job.
     #[serde(default)]
+    pub step_index: i64,
+}
+
+/// The step of a pipeline run that asked for a deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PipelineReference {
+    /// Pipeline.
+    pub id: String,
+    /// Run of the pipeline.
+    pub run_id: String,
+    /// Job within the run.
+    pub job_id: String,
+    /// Position of the step within the job.
     pub step_index: i64,
 }
 
@@ -179,8 +191,7 @@ pub struct Delivery {
     /// Whether anything changed at the target.
     #[serde(default)]
     pub changed: bool,
-    /// Names of the files, or a count of them.
+    /// How many files or objects there are.
     #[serde(default)]
-    #[schema(value_type = Value)]
-    pub files: Json,
+    pub files: u64,
 }

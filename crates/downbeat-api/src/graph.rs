@@ -59,6 +59,7 @@ pub struct GraphNode {
     pub target: Option<String>,
     /// Whether a change of driver keeps what the old driver made.
     #[serde(default)]
+    #[schema(required)]
     pub in_place_driver_change: bool,
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use downbeat_core::{Json, JsonMap};
+use downbeat_core::{Json, JsonMap, patch};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::delta::{DeltaRequest, ModuleDeltasRequest, UpdateActionRequest};
 
 /// Body of `POST …/artefact-versions/convert-score`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -41,4 +43,24 @@ pub struct ConvertedScore {
     /// Shared resources by key.
     #[schema(value_type = Object)]
     pub shared: JsonMap,
+}
+
+impl From<&ConvertedScore> for DeltaRequest {
+    /// The delta that adds the workload and its shared resources.
+    fn from(converted: &ConvertedScore) -> Self {
+        let modules = converted.modules.iter();
+        let action = |(key, resource): (&String, &Json)| UpdateActionRequest {
+            op: "add".to_owned(),
+            path: patch::pointer([key.as_str()]),
+            value: Some(resource.clone()),
+        };
+        Self {
+            metadata: None,
+            modules: ModuleDeltasRequest {
+                add: modules.map(|(id, module)| (id.clone(), module.clone())).collect(),
+                ..ModuleDeltasRequest::default()
+            },
+            shared: converted.shared.iter().map(action).collect(),
+        }
+    }
 }

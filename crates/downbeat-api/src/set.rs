@@ -30,15 +30,13 @@ pub struct Set {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Module {
     /// How `spec` is interpreted.
-    #[serde(default)]
+    #[schema(required)]
     pub profile: String,
     /// The body.
-    #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Object, required)]
     pub spec: JsonMap,
     /// Private resource dependencies by name.
-    #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Object, required)]
     pub externals: JsonMap,
     /// Stage and success condition of the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use crate::Time;
 
 /// A value that all workloads of an application or environment may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Value {
+pub struct SharedValue {
     /// Key, unique at its level.
     pub key: String,
     /// The value; empty for a secret.
@@ -68,8 +68,9 @@ pub struct SecretReference {
 pub struct CreateValue {
     /// Key, unique at its level.
     pub key: String,
-    /// Text for people.
-    #[serde(default)]
+    /// Text for people; may be null, but has to be there.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
     pub description: Option<String>,
     /// Whether the value goes to a secret store; fixed from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,8 +86,9 @@ pub struct CreateValue {
 /// Body of `PUT …/values/{key}`.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PutValue {
-    /// Text for people.
-    #[serde(default)]
+    /// Text for people; may be null, but has to be there.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
     pub description: Option<String>,
     /// If given, must be as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,7 +124,7 @@ pub struct ValueSetVersion {
     /// Id.
     pub id: String,
     /// The values, by key.
-    pub values: BTreeMap<String, Value>,
+    pub values: BTreeMap<String, SharedValue>,
     /// What changed against the version before.
     pub change: Vec<Change>,
     /// When the version was made.

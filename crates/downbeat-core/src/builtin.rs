@@ -1,18 +1,18 @@
-//! Definitions that are part of the product, so that a first deployment needs none of its own.
-//!
-//! A definition of the organization always wins over these (`is_default`).
+//! What is part of the product: definitions that a first deployment needs, and drivers that are
+//! templates over another driver.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
 use crate::{
-    Criteria, Definition, Json,
-    definition::Body,
+    Criteria, Definition, Json, JsonMap,
+    definition::{Body, DriverInputs},
     matching::{Index, Tie},
 };
 
-/// Adds the built-in definitions to an index.
+/// Adds the built-in definitions to an index. A definition of the organization always wins over
+/// these (`is_default`).
 ///
 /// # Errors
 /// Never, unless they are there already.
@@ -33,34 +33,247 @@ pub fn definitions() -> Vec<Definition> {
         echo("default-workload", "workload"),
         echo("default-base-env", "base-env"),
         echo("default-logging", "logging"),
-        // A random-looking name that is stable for the environment.
-        make(
-            "default-k8s-namespace",
-            "k8s-namespace",
-            "humanitec/template",
-            json!({"templates": {"outputs":
-                "namespace: {{ substr 0 8 .id }}-{{ substr 8 12 .id }}-{{ substr 12 16 .id }}-{{ substr 16 20 .id }}-{{ substr 20 32 .id }}"}}),
-        ),
-        // The Service of the workload that owns the route is the second part of its resource id.
-        make(
-            "default-route",
-            "route",
-            "humanitec/template",
-            json!({"res_id": "${context.res.id}", "templates": {
-                "init": "{{ if not (hasPrefix \"modules.\" .driver.values.res_id) }}{{ fail \"a route must be a private resource of the workload that serves it\" }}{{ end }}",
-                "outputs": "host: {{ .resource.host | toRawJson }}\npath: {{ .resource.path | default \"/\" | toRawJson }}\nport: {{ .resource.port | toRawJson }}\nservice: {{ index (splitList \".\" .driver.values.res_id) 1 | toRawJson }}\n"}}),
-        ),
+        make("default-k8s-namespace", "k8s-namespace", TEMPLATE, json!({"templates": {
+            "outputs": NAMESPACE}})),
+        make("default-route", "route", TEMPLATE, json!({"res_id": "${context.res.id}",
+            "templates": {"init": ROUTE_OWNER, "outputs": ROUTE}})),
     ]
 }
 
+const TEMPLATE: &str = "humanitec/template";
+
+/// A random-looking UUID that stays the same for an environment.
+const NAMESPACE: &str = "namespace: {{ substr 0 8 .id }}-{{ substr 8 12 .id }}-\
+    {{ substr 12 16 .id }}-{{ substr 16 20 .id }}-{{ substr 20 32 .id }}";
+
+/// The Service of a route is the workload that the route is private to.
+const ROUTE_OWNER: &str = r#"{{- if not (hasPrefix "modules." .driver.values.res_id) -}}
+{{- fail "a route must be a private resource of the workload that serves it" -}}
+{{- end -}}
+service: {{ index (splitList "." .driver.values.res_id) 1 | toRawJson }}
+"#;
+
+const ROUTE: &str = r#"host: {{ .resource.host | toRawJson }}
+path: {{ .resource.path | default "/" | toRawJson }}
+port: {{ .resource.port | toRawJson }}
+service: {{ .init.service | toRawJson }}
+"#;
+
 fn make(id: &str, resource_type: &str, driver_type: &str, values: Json) -> Definition {
+    let inputs = DriverInputs { values: Some(object(values)), secret_refs: None };
     let body = Body {
         name: id.to_owned(),
         driver_type: driver_type.to_owned(),
-        driver_inputs: serde_json::from_value(json!({"values": values})).ok(),
+        driver_inputs: Some(inputs),
         ..Body::default()
     };
-    let mut definition = Definition::new(id, "00000000-0000-0000-0000-000000000000", resource_type, body);
+    let version = "00000000-0000-0000-0000-000000000000";
+    let mut definition = Definition::new(id, version, resource_type, body);
     definition.is_default = true;
     definition
 }
+
+/// The members of an object written above.
+fn object(value: Json) -> JsonMap {
+    if let Json::Object(members) = value { members } else { JsonMap::new() }
+}
+
+/// The inputs for the driver behind a built-in virtual driver; `None` when the driver is not one.
+///
+/// Expansion happens when a definition is read, before its references are collected: what the
+/// templates below refer to becomes part of the graph (spec 06 section 1).
+#[must_use]
+pub fn expand(body: &Body) -> Option<Body> {
+    let inputs = body.driver_inputs.as_ref();
+    let given = inputs.and_then(|inputs| inputs.values.clone()).unwrap_or_default();
+    let values = match body.driver_type.as_str() {
+        "humanitec/dns-wildcard" | "humanitec/newapp-io-dns" => dns_wildcard(&given),
+        "humanitec/ingress" => ingress(&given),
+        "humanitec/hpa" => json!({"res_id": "${context.res.id}", "limits": given,
+            "templates": {"init": HPA_OWNER, "manifests": HPA}}),
+        "humanitec/volume-pvc" => json!({"claim": given,
+            "templates": {"outputs": VOLUME_OUTPUTS, "manifests": VOLUME_PVC}}),
+        "humanitec/volume-nfs" => json!({"server": given.get("server"), "path": given.get("path"),
+            "templates": {"outputs": VOLUME_OUTPUTS, "manifests": VOLUME_NFS}}),
+        _ => return None,
+    };
+    let mut values = object(values);
+    values.retain(|_, value| !value.is_null());
+    Some(Body {
+        driver_type: TEMPLATE.to_owned(),
+        driver_inputs: Some(DriverInputs {
+            values: Some(values),
+            secret_refs: inputs.and_then(|inputs| inputs.secret_refs.clone()),
+        }),
+        ..body.clone()
+    })
+}
+
+/// `host` is the rendered label below the domain. What is random in the label is seeded with the
+/// resource's id, so it is rendered alike each time.
+fn dns_wildcard(given: &JsonMap) -> Json {
+    let domain = given.get("domain").and_then(Json::as_str).unwrap_or("localhost");
+    let label = given.get("template").and_then(Json::as_str).unwrap_or("{{ trunc 12 .id }}");
+    json!({
+        "domain": domain,
+        // Not a YAML text: a label may begin with `{{-`, which would eat the space behind `host:`.
+        "templates": {"outputs": {"host": format!("{label}.{domain}")}},
+    })
+}
+
+/// One Ingress with a rule for the host and a path for each route; none without routes.
+fn ingress(given: &JsonMap) -> Json {
+    let no_tls = given.get("no_tls").and_then(Json::as_bool).unwrap_or(false);
+    let secret = match given.get("tls_secret_name") {
+        _ if no_tls => Json::Null,
+        Some(name) => name.clone(),
+        None => json!("${resources.tls-cert.outputs.tls_secret_name}"),
+    };
+    json!({
+        "host": "${resources.dns.outputs.host}",
+        "paths": "${resources.dns<route.outputs.path}",
+        "ports": "${resources.dns<route.outputs.port}",
+        "services": "${resources.dns<route.outputs.service}",
+        "class": given.get("class"),
+        "annotations": given.get("annotations"),
+        "labels": given.get("labels"),
+        "path_type": given.get("path_type").cloned().unwrap_or_else(|| json!("Prefix")),
+        "tls_secret_name": secret,
+        "templates": {"outputs": "id: {{ .id }}-ingress\n", "manifests": INGRESS},
+    })
+}
+
+const INGRESS: &str = r#"{{- if .driver.values.paths -}}
+ingress.yaml:
+  location: namespace
+  data:
+    apiVersion: networking.k8s.io/v1
+    kind: Ingress
+    metadata:
+      name: {{ .id }}-ingress
+      {{- if .driver.values.annotations }}
+      annotations: {{ .driver.values.annotations | toRawJson }}
+      {{- end }}
+      {{- if .driver.values.labels }}
+      labels: {{ .driver.values.labels | toRawJson }}
+      {{- end }}
+    spec:
+      {{- if .driver.values.class }}
+      ingressClassName: {{ .driver.values.class | toRawJson }}
+      {{- end }}
+      {{- if .driver.values.tls_secret_name }}
+      tls:
+      - hosts: [{{ .driver.values.host | toRawJson }}]
+        secretName: {{ .driver.values.tls_secret_name | toRawJson }}
+      {{- end }}
+      rules:
+      - host: {{ .driver.values.host | toRawJson }}
+        http:
+          paths:
+          {{- range $at, $path := .driver.values.paths }}
+          - path: {{ $path | toRawJson }}
+            pathType: {{ $.driver.values.path_type | toRawJson }}
+            backend:
+              service:
+                name: {{ index $.driver.values.services $at | toRawJson }}
+                port:
+                  number: {{ index $.driver.values.ports $at }}
+          {{- end }}
+{{- end }}
+"#;
+
+/// The workload that an autoscaler is private to.
+const HPA_OWNER: &str = r#"{{- if not (hasPrefix "modules." .driver.values.res_id) -}}
+{{- fail "a horizontal-pod-autoscaler must be a private resource of the workload that it scales" -}}
+{{- end -}}
+workload: {{ index (splitList "." .driver.values.res_id) 1 | toRawJson }}
+"#;
+
+/// What the workload asks for, within the limits of the definition.
+const HPA: &str = r#"{{- $most := .driver.values.limits.maxReplicas | default 3 | int -}}
+{{- $min := .resource.minReplicas | default (.driver.values.limits.minReplicas | default 2) | int -}}
+{{- $max := .resource.maxReplicas | default $most | int -}}
+hpa.yaml:
+  location: namespace
+  data:
+    apiVersion: autoscaling/v2
+    kind: HorizontalPodAutoscaler
+    metadata:
+      name: {{ .init.workload }}-hpa
+    spec:
+      scaleTargetRef:
+        apiVersion: apps/v1
+        kind: Deployment
+        name: {{ .init.workload }}
+      minReplicas: {{ min $min $most }}
+      maxReplicas: {{ min $max $most }}
+      metrics:
+      - type: Resource
+        resource:
+          name: cpu
+          target:
+            type: Utilization
+            averageUtilization: {{ .resource.targetCPUUtilizationPercentage | default (.driver.values.limits.targetCPUUtilizationPercentage | default 80) }}
+"#;
+
+/// GUResIDs may start with a digit; names of volumes may not be ambiguous: a letter goes in front.
+const VOLUME_OUTPUTS: &str = "volumeName: vol-{{ .id }}\npvcName: pvc-{{ .id }}\n";
+
+const VOLUME_PVC: &str = r#"claim.yaml:
+  location: namespace
+  data:
+    apiVersion: v1
+    kind: PersistentVolumeClaim
+    metadata:
+      name: pvc-{{ .id }}
+    spec:
+      accessModes: [{{ .driver.values.claim.access_modes | default "ReadWriteOnce" | toRawJson }}]
+      {{- if .driver.values.claim.storage_class_name }}
+      storageClassName: {{ .driver.values.claim.storage_class_name | toRawJson }}
+      {{- end }}
+      resources:
+        requests:
+          storage: {{ .driver.values.claim.capacity | default "1Gi" | toRawJson }}
+volume.yaml:
+  location: volumes
+  data:
+    name: vol-{{ .id }}
+    persistentVolumeClaim:
+      claimName: pvc-{{ .id }}
+"#;
+
+const VOLUME_NFS: &str = r#"persistent-volume.yaml:
+  location: cluster
+  data:
+    apiVersion: v1
+    kind: PersistentVolume
+    metadata:
+      name: pv-{{ .id }}
+    spec:
+      accessModes: [ReadWriteMany]
+      capacity:
+        storage: 1Mi
+      nfs:
+        server: {{ .driver.values.server | toRawJson }}
+        path: {{ .driver.values.path | toRawJson }}
+claim.yaml:
+  location: namespace
+  data:
+    apiVersion: v1
+    kind: PersistentVolumeClaim
+    metadata:
+      name: pvc-{{ .id }}
+    spec:
+      accessModes: [ReadWriteMany]
+      storageClassName: ""
+      volumeName: pv-{{ .id }}
+      resources:
+        requests:
+          storage: 1Mi
+volume.yaml:
+  location: volumes
+  data:
+    name: vol-{{ .id }}
+    persistentVolumeClaim:
+      claimName: pvc-{{ .id }}
+"#;

@@ -72,6 +72,8 @@ pub struct Definition {
     pub resource_type: Arc<str>,
     /// What it says.
     pub body: Body,
+    /// What a built-in virtual driver makes of it; see [`crate::builtin::expand`].
+    expanded: Option<Body>,
     /// Whether it is built in; one of the organization always wins over it.
     pub is_default: bool,
     references: Vec<Reference>,
@@ -104,7 +106,9 @@ impl Definition {
     #[must_use]
     pub fn new(id: &str, version_id: &str, resource_type: &str, body: Body) -> Self {
         let mut collector = Collector::default();
-        let inputs = body.driver_inputs.iter();
+        let expanded = crate::builtin::expand(&body);
+        let effective = expanded.as_ref().unwrap_or(&body);
+        let inputs = effective.driver_inputs.iter();
         for (name, tree) in inputs.flat_map(|inputs| {
             [("values", &inputs.values), ("secret_refs", &inputs.secret_refs)]
         }) {
@@ -128,6 +132,7 @@ impl Definition {
             version_id: version_id.into(),
             resource_type: resource_type.into(),
             body,
+            expanded,
             is_default: false,
             references: collector.references,
             provision,
@@ -153,16 +158,28 @@ impl Definition {
         &self.problems
     }
 
-    /// The plain driver inputs.
+    /// The body with virtual drivers resolved: what is really run.
     #[must_use]
-    pub fn values(&self) -> Option<&JsonMap> {
-        self.body.driver_inputs.as_ref()?.values.as_ref()
+    pub fn effective(&self) -> &Body {
+        self.expanded.as_ref().unwrap_or(&self.body)
     }
 
-    /// The secret driver inputs.
+    /// The driver that is really run.
+    #[must_use]
+    pub fn driver_type(&self) -> &str {
+        &self.effective().driver_type
+    }
+
+    /// The plain inputs of the driver that is really run.
+    #[must_use]
+    pub fn values(&self) -> Option<&JsonMap> {
+        self.effective().driver_inputs.as_ref()?.values.as_ref()
+    }
+
+    /// The secret inputs of the driver that is really run.
     #[must_use]
     pub fn secret_refs(&self) -> Option<&JsonMap> {
-        self.body.driver_inputs.as_ref()?.secret_refs.as_ref()
+        self.effective().driver_inputs.as_ref()?.secret_refs.as_ref()
     }
 }
 

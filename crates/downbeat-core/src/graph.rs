@@ -609,7 +609,7 @@ fn node_to_wire(graph: &ResourceGraph, node: &Node, set: &DeploymentSet, types: 
         "guresid": node.guresid.to_string(),
         "def_id": definition.id, "def_version_id": definition.version_id,
         "criteria_id": node.criteria.id,
-        "driver_type": definition.body.driver_type,
+        "driver_type": definition.driver_type(),
         "driver": {
             "values": definition.values().cloned().unwrap_or_default(),
             "secrets": definition.secret_refs().cloned().unwrap_or_default(),

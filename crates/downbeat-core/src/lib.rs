@@ -14,6 +14,7 @@ pub mod assemble;
 pub mod builtin;
 pub mod code;
 pub mod definition;
+pub mod definition_file;
 pub mod delta;
 pub mod descriptor;
 pub mod graph;

@@ -603,7 +603,9 @@ impl InSet<'_> {
             )
         };
         match placeholder.rest(2) {
-            ["name"] | ["service", "name"] => Ok(Resolved::Plain(Json::String(name.to_owned()))),
+            ["name"] | ["service", "name"] => {
+                Ok(Resolved::Plain(Json::String(crate::workload::object_name(name))))
+            }
             ["service", "port"] => {
                 let module = self.facts.set.modules.get(name);
                 let ports = module

@@ -11,6 +11,7 @@
 //! [`Limits::depth`].
 
 mod emit;
+mod fast;
 mod read;
 mod scalar;
 #[cfg(test)]
@@ -113,9 +114,9 @@ pub struct Limits {
     pub bytes: usize,
     /// Collections within each other; at most 255.
     pub depth: usize,
-    /// Nodes of all documents, without those that aliases bring in.
+    /// Keys, values and collections of all documents, without those that aliases bring in.
     pub nodes: usize,
-    /// Nodes that aliases and merge keys bring in.
+    /// Keys, values and collections that aliases and merge keys bring in.
     pub alias_expansion: usize,
 }
 

@@ -258,7 +258,7 @@ fn step<'a>(
         message: format!("the graph has no node at position {position}"),
         hint: None,
     })?;
-    let driver_type = &node.definition.body.driver_type;
+    let driver_type = node.definition.driver_type();
     let driver = at.drivers.by_type.get(driver_type).ok_or_else(|| unknown_driver(at, node))?;
     let prepared = prepare(context, node)?;
     let guresid = node.guresid.to_string();
@@ -283,7 +283,7 @@ fn step<'a>(
 
 fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
     let definition = &node.definition;
-    let driver_type = &definition.body.driver_type;
+    let driver_type = definition.driver_type();
     let known: Vec<&str> = at.drivers.by_type.keys().map(String::as_str).collect();
     let hint = match downbeat_core::suggest::nearest(driver_type, known.iter().copied()) {
         Some(near) => format!("Did you mean {near:?}?"),
@@ -417,7 +417,7 @@ fn driver_failed(step: &Step<'_>, error: DriverError) -> NodeError {
         code: error.code.to_string(),
         message: format!(
             "{} of definition {:?} failed for {}: {}",
-            definition.body.driver_type,
+            definition.driver_type(),
             definition.id,
             step.node.key,
             mask(&error.message, step.texts.values().chain(step.cookie.as_ref()))

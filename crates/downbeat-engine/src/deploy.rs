@@ -134,7 +134,14 @@ impl Parts<'_> {
         workload::objects(&workload, scope).map_err(|errors| {
             errors
                 .into_iter()
-                .map(|error| self.error(error.code, with_hint(error.message, error.hint)))
+                .map(|error| {
+                    let place = match error.pointer.as_str() {
+                        "" => String::new(),
+                        pointer => format!(", spec{pointer}"),
+                    };
+                    let message = format!("workload {:?}{place}: {}", self.id, error.message);
+                    self.error(error.code, with_hint(message, error.hint))
+                })
                 .collect()
         })
     }
@@ -180,12 +187,19 @@ impl Parts<'_> {
         let node = self.facts.graph.node(at);
         let around = node.into_iter().flat_map(|node| &node.depends_on).map(|(at, _)| *at);
         for at in around.chain([at]) {
+            let key = self.facts.graph.node(at).map(|node| &node.key);
             for manifest in self.results.of(at).into_iter().flat_map(|result| &result.manifests) {
-                match manifest.location {
-                    Location::Containers => containers.push(manifest.clone()),
-                    Location::Volumes => volumes.push(manifest.clone()),
-                    Location::Namespace | Location::Cluster => {}
-                }
+                let list = match manifest.location {
+                    Location::Containers => &mut containers,
+                    Location::Volumes => &mut volumes,
+                    Location::Namespace | Location::Cluster => continue,
+                };
+                // The label says in messages which resource it came from.
+                let name = key.map(|key| format!("{key}, {}", manifest.name));
+                list.push(Manifest {
+                    name: name.unwrap_or_else(|| manifest.name.clone()),
+                    ..manifest.clone()
+                });
             }
         }
         (containers, volumes)

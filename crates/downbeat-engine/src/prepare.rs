@@ -131,7 +131,7 @@ pub fn spec(module: &downbeat_core::Module) -> JsonMap {
 fn hash(node: &Node, resource: &Json, values: &Json, secrets: &Document) -> String {
     let exprs: &BTreeMap<String, SecretExpr> = &secrets.secrets;
     let text = serde_json::json!([
-        node.definition.id, node.definition.version_id, node.definition.body.driver_type,
+        node.definition.id, node.definition.version_id, node.definition.driver_type(),
         resource, values, secrets.value, exprs,
     ]);
     sha256_hex(text.to_string().as_bytes())

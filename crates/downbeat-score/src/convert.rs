@@ -23,6 +23,8 @@ use crate::{
 
 /// Annotation on a Score resource that says which resource it is.
 const RESOURCE_ID: &str = "score.humanitec.io/resId";
+/// A hint lists no more names.
+const MANY: usize = 8;
 const MANAGED_BY: &str = "humanitec.io/managed-by";
 const WORKLOAD_SOURCE: &str = "humanitec.io/workload-source";
 
@@ -86,6 +88,9 @@ fn place<'w, 'd>(
     let mut plan = Vec::new();
     let root = Path::ROOT;
     let resources = root.member("resources");
+    for name in &workload.broken {
+        names.insert_broken(name);
+    }
     for resource in &workload.resources {
         let path = &resources.member(resource.name);
         let place = match resource.resource_type.text {
@@ -105,11 +110,10 @@ fn place<'w, 'd>(
             }
         };
         match place {
-            Err(target) => {
-                if let Some(target) = target {
-                    names.insert(resource.name, target);
-                }
-            }
+            Err(target) => match target {
+                Some(target) => names.insert(resource.name, target),
+                None => names.insert_broken(resource.name),
+            },
             Ok(place) => {
                 let target = match &place {
                     Place::External(key) => Target::new("externals", key),
@@ -485,7 +489,8 @@ impl Converter<'_, '_, '_> {
             .is_some_and(|name| !name.contains(['.', '$']));
         if !bare {
             let found = describe::text(source.text);
-            let message = format!("expected a resource such as `${{resources.data}}`, found {found}");
+            let message =
+                format!("expected a resource such as `${{resources.data}}`, found {found}");
             let hint = nearest(source.text, self.names.resources());
             let hint = hint.map(|name| format!("did you mean `${{resources.{name}}}`?"));
             self.report.warn(Code::ScoreValue, source.span, path, message, hint);
@@ -522,6 +527,12 @@ fn unknown(
     path: &Path<'_>,
     report: &mut Report<'_>,
 ) {
+    if names.is_broken(reference) {
+        return;
+    }
+    if report.is_full() {
+        return report.warn(Code::ScorePlaceholder, span, path, "", None);
+    }
     let whole = format!("${{{reference}}}");
     let mut parts = reference.splitn(3, '.');
     let (message, hint) = match (parts.next(), parts.next()) {
@@ -532,15 +543,13 @@ fn unknown(
                     Some("declare it under `resources`".to_owned())
                 }
                 None => {
-                    let known: Vec<_> = names.resources().collect();
-                    Some(format!("expected {}", describe::choice(&known)))
+                    let known: Vec<_> = names.resources().take(MANY + 1).collect();
+                    (known.len() <= MANY).then(|| format!("expected {}", describe::choice(&known)))
                 }
             };
             (format!("`{whole}`{inside} names no resource of this workload"), hint)
         }
-        (Some("metadata"), _) => {
-            (format!("`{whole}`{inside} names nothing in the metadata"), None)
-        }
+        (Some("metadata"), _) => (format!("`{whole}`{inside} names nothing in the metadata"), None),
         (Some(root), rest) => {
             let hint = match nearest(root, ["resources", "metadata"]) {
                 Some(name) => format!("did you mean `{name}`?"),

@@ -114,17 +114,23 @@ struct Text<'a> {
     origin: String,
 }
 
+/// Nobody reads more; and a hint costs time.
+const MOST: usize = 200;
+
 /// Collects diagnostics and knows the texts they point into.
 pub(crate) struct Report<'a> {
     texts: Vec<Text<'a>>,
     found: Vec<(u32, Diagnostic)>,
+    failed: bool,
+    /// How many were found beyond [`MOST`].
+    dropped: usize,
 }
 
 impl<'a> Report<'a> {
     pub(crate) fn new(source: &Source<'a>) -> Self {
         let name = source.name.to_owned();
         let text = Text { name, text: Some(source.text), origin: String::new() };
-        Self { texts: vec![text], found: Vec::new() }
+        Self { texts: vec![text], found: Vec::new(), failed: false, dropped: 0 }
     }
 
     /// Registers a text besides the Score file; the number goes into the spans of its nodes.
@@ -134,14 +140,36 @@ impl<'a> Report<'a> {
         u32::try_from(self.texts.len() - 1).unwrap_or(u32::MAX)
     }
 
+    /// Whether an error was found.
     pub(crate) fn failed(&self) -> bool {
-        self.found.iter().any(|(_, diagnostic)| diagnostic.severity == Severity::Error)
+        self.failed
+    }
+
+    /// Whether the next diagnostic is only counted: then a hint need not be looked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= MOST
     }
 
     /// All diagnostics, by text and place.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|(source, found)| (*source, found.line, found.column));
-        self.found.into_iter().map(|(_, diagnostic)| diagnostic).collect()
+        let mut found: Vec<_> = self.found.into_iter().map(|(_, diagnostic)| diagnostic).collect();
+        // The same placeholder twice in a text is one finding.
+        found.dedup();
+        if self.dropped > 0 {
+            found.push(Diagnostic {
+                code: Code::ScoreLimit,
+                severity: Severity::Warning,
+                message: format!("{} more findings are not shown", self.dropped),
+                hint: None,
+                file: self.texts.first().map(|text| text.name.clone()).unwrap_or_default(),
+                line: 0,
+                column: 0,
+                length: 0,
+                pointer: String::new(),
+            });
+        }
+        found
     }
 
     #[cold]
@@ -192,6 +220,11 @@ impl<'a> Report<'a> {
         message: &str,
         hint: Option<String>,
     ) {
+        self.failed |= severity == Severity::Error;
+        if self.is_full() {
+            self.dropped += 1;
+            return;
+        }
         let source = self.texts.get(span.source as usize);
         let (name, origin) = source.map_or(("", ""), |text| (&text.name, &text.origin));
         let length = source
@@ -208,9 +241,7 @@ impl<'a> Report<'a> {
             length: length.max(usize::from(span.line > 0)),
             pointer: path.pointer(),
         };
-        if !self.found.iter().any(|(_, known)| *known == diagnostic) {
-            self.found.push((span.source, diagnostic));
-        }
+        self.found.push((span.source, diagnostic));
     }
 
     /// The span of the first occurrence of `part` in the text of a scalar, else of the scalar.
@@ -223,10 +254,9 @@ impl<'a> Report<'a> {
             let end = start + to(part.len())?;
             let (line, column) = match before.rsplit_once('\n') {
                 None => (span.line, span.column + to(before.chars().count())?),
-                Some((_, last)) => (
-                    span.line + to(before.matches('\n').count())?,
-                    to(last.chars().count())? + 1,
-                ),
+                Some((_, last)) => {
+                    (span.line + to(before.matches('\n').count())?, to(last.chars().count())? + 1)
+                }
             };
             Some(Span { start, end, line, column, ..span })
         };

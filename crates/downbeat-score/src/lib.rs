@@ -177,3 +177,8 @@ pub fn convert(
     let checked = check(source, options, files);
     checked.converted.ok_or(checked.diagnostics)
 }
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,7 +3,10 @@
 //! The scanner is the regular expression `\$(\$|{([a-zA-Z0-9.\-_\[\]"'#]+)})` by hand: `$$` is a
 //! `$`, `${...}` with these characters is a placeholder, everything else passes untouched.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use downbeat_core::{
     Json, JsonMap,
@@ -15,6 +18,8 @@ use downbeat_core::{
 pub(crate) struct Names<'d> {
     metadata: Option<&'d Node>,
     resources: BTreeMap<&'d str, Target>,
+    /// Resources without a name in the set; that was reported already.
+    broken: BTreeSet<&'d str>,
 }
 
 /// What a Score resource is called in the deployment set.
@@ -36,7 +41,17 @@ impl Target {
 
 impl<'d> Names<'d> {
     pub(crate) fn new(metadata: Option<&'d Node>) -> Self {
-        Self { metadata, resources: BTreeMap::new() }
+        Self { metadata, ..Self::default() }
+    }
+
+    pub(crate) fn insert_broken(&mut self, resource: &'d str) {
+        self.broken.insert(resource);
+    }
+
+    /// Whether the reference names a resource that is there, but wrong.
+    pub(crate) fn is_broken(&self, reference: &str) -> bool {
+        let name = reference.strip_prefix("resources.").and_then(|rest| rest.split('.').next());
+        name.is_some_and(|name| self.broken.contains(name))
     }
 
     pub(crate) fn insert(&mut self, resource: &'d str, target: Target) {
@@ -217,7 +232,11 @@ mod tests {
         check("", "", &[]);
         check("plain", "plain", &[]);
         check("${resources.db.host}", "${externals.db.host}", &[]);
-        check("a${resources.db.host}b${resources.db.a.b}", "a${externals.db.host}b${externals.db.a.b}", &[]);
+        check(
+            "a${resources.db.host}b${resources.db.a.b}",
+            "a${externals.db.host}b${externals.db.a.b}",
+            &[],
+        );
         check("${resources.db}", "externals.db", &[]);
         check("${resources.site.host}", "${shared['my.site'].host}", &[]);
         check("${resources.site}", "shared.my.site", &[]);

@@ -2,6 +2,8 @@
 //!
 //! Invariant: every node of the result carries the number of the text it came from.
 
+use std::{collections::BTreeMap, mem};
+
 use downbeat_core::{
     Code,
     yaml::{self, ErrorKind, Key, Kind, Limits, Node, Span},
@@ -17,8 +19,10 @@ const BYTES: usize = 1 << 20;
 /// A property path has at most this many names.
 const DEPTH: usize = 64;
 
+/// What a Score file, an override or an extension may cost. Far beyond any real file, and small
+/// enough for work that grows with the square of it.
 fn limits() -> Limits {
-    Limits { bytes: BYTES, ..Limits::default() }
+    Limits { bytes: BYTES, nodes: 20_000, alias_expansion: 20_000, ..Limits::default() }
 }
 
 /// Reads the Score file and applies everything that comes with it, in the order of the format:
@@ -101,30 +105,33 @@ fn merge(into: &mut Node, from: Node) {
         *into = Node { span: from.span, ..Node::new(Kind::Mapping(Vec::new())) };
         return merge(into, Node { span: from.span, ..Node::new(Kind::Mapping(new)) });
     };
+    // Overrides can come without a limit, as JSON.
+    let mut index: BTreeMap<String, usize> =
+        entries.iter().enumerate().map(|(at, (key, _))| (key.name.clone(), at)).collect();
+    let mut slots: Vec<Option<(Key, Node)>> = mem::take(entries).into_iter().map(Some).collect();
     for (key, value) in new {
-        let known = entries.iter().position(|(old, _)| old.name == key.name);
+        let known = index.get(&key.name).and_then(|at| slots.get_mut(*at));
         match (known, &value.value) {
-            (Some(at), Kind::Null) => {
-                entries.remove(at);
+            (Some(slot), Kind::Null) => {
+                *slot = None;
+                index.remove(&key.name);
             }
             (None, Kind::Null) => {}
-            (Some(at), _) => {
-                if let Some((old, slot)) = entries.get_mut(at) {
-                    if !matches!((&slot.value, &value.value), (Kind::Mapping(_), Kind::Mapping(_)))
-                    {
-                        old.span = key.span;
-                    }
-                    merge(slot, value);
+            (Some(Some((old, slot))), new) => {
+                if !matches!((&slot.value, new), (Kind::Mapping(_), Kind::Mapping(_))) {
+                    old.span = key.span;
                 }
+                merge(slot, value);
             }
-            (None, Kind::Mapping(_)) => {
+            (_, Kind::Mapping(_)) => {
                 let mut slot = Node { span: value.span, ..Node::new(Kind::Null) };
                 merge(&mut slot, value);
-                entries.push((key, slot));
+                slots.push(Some((key, slot)));
             }
-            (None, _) => entries.push((key, value)),
+            (_, _) => slots.push(Some((key, value))),
         }
     }
+    *entries = slots.into_iter().flatten().collect();
 }
 
 fn set<'a>(document: &mut Node, property: &'a Property, report: &mut Report<'a>) {

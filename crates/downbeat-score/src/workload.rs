@@ -24,6 +24,8 @@ pub(crate) struct Workload<'d> {
     pub(crate) ports: Vec<Port<'d>>,
     pub(crate) containers: Vec<Container<'d>>,
     pub(crate) resources: Vec<Resource<'d>>,
+    /// Names of resources that are there but wrong.
+    pub(crate) broken: Vec<&'d str>,
 }
 
 pub(crate) struct Port<'d> {
@@ -168,7 +170,10 @@ impl<'r, 't> Reader<'r, 't> {
                     for (key, value) in self.map(value, path).unwrap_or_default() {
                         let path = &path.member(&key.name);
                         self.name(key, path, "a resource name");
-                        workload.resources.extend(self.resource(value, key, path));
+                        match self.resource(value, key, path) {
+                            Some(resource) => workload.resources.push(resource),
+                            None => workload.broken.push(&key.name),
+                        }
                     }
                 }
                 _ => {}
@@ -275,8 +280,16 @@ impl<'r, 't> Reader<'r, 't> {
         path: &Path<'_>,
     ) -> Option<Container<'d>> {
         const KNOWN: &[&str] = &[
-            "image", "command", "args", "variables", "files", "volumes", "before", "resources",
-            "livenessProbe", "readinessProbe",
+            "image",
+            "command",
+            "args",
+            "variables",
+            "files",
+            "volumes",
+            "before",
+            "resources",
+            "livenessProbe",
+            "readinessProbe",
         ];
         let mut container = Container { name: &key.name, ..Container::default() };
         for (key, value) in self.object(value, Some(key), path, KNOWN, &["image"]) {
@@ -392,12 +405,7 @@ impl<'r, 't> Reader<'r, 't> {
         }
     }
 
-    fn file<'d>(
-        &mut self,
-        slot: Slot<'d>,
-        value: &'d Node,
-        path: &Path<'_>,
-    ) -> Option<File<'d>> {
+    fn file<'d>(&mut self, slot: Slot<'d>, value: &'d Node, path: &Path<'_>) -> Option<File<'d>> {
         const KNOWN: &[&str] =
             &["target", "mode", "source", "content", "binaryContent", "noExpand"];
         let key = match slot {
@@ -441,7 +449,9 @@ impl<'r, 't> Reader<'r, 't> {
                 }
                 None
             }
-            [(_, content)] => Some(File { target: target?, slot, mode, content: (*content)?, expand }),
+            [(_, content)] => {
+                Some(File { target: target?, slot, mode, content: (*content)?, expand })
+            }
             [.., (key, _)] => {
                 let message = "expected only one of `content`, `binaryContent` and `source`";
                 self.value(key.span, path, message, None);
@@ -468,8 +478,7 @@ impl<'r, 't> Reader<'r, 't> {
             let path = &path.member(&key.name);
             match key.name.as_str() {
                 "source" => {
-                    source =
-                        self.string(value, path).map(|text| Text { text, span: value.span });
+                    source = self.string(value, path).map(|text| Text { text, span: value.span });
                 }
                 "path" => sub_path = self.string(value, path),
                 "readOnly" => read_only = self.boolean(value, path).unwrap_or(false),
@@ -537,7 +546,8 @@ impl<'r, 't> Reader<'r, 't> {
             }
         }
         let known = |(key, _): &(Key, Node)| {
-            KNOWN.contains(&key.name.as_str()) || nearest(&key.name, KNOWN.iter().copied()).is_some()
+            KNOWN.contains(&key.name.as_str())
+                || nearest(&key.name, KNOWN.iter().copied()).is_some()
         };
         if matches!(value.value, Kind::Mapping(_)) && !entries.iter().any(known) {
             let message = "expected `httpGet` or `exec`, found neither";
@@ -582,7 +592,8 @@ impl<'r, 't> Reader<'r, 't> {
         for (index, item) in self.list(value, path).unwrap_or_default().iter().enumerate() {
             let path = &path.index(index);
             let (mut name, mut text) = (None, None);
-            for (key, value) in self.object(item, None, path, &["name", "value"], &["name", "value"])
+            for (key, value) in
+                self.object(item, None, path, &["name", "value"], &["name", "value"])
             {
                 let path = &path.member(&key.name);
                 match key.name.as_str() {
@@ -673,7 +684,8 @@ impl<'r, 't> Reader<'r, 't> {
 
     #[cold]
     fn unknown(&mut self, key: &Key, path: &Path<'_>, known: &[&str], entries: Entries<'_>) {
-        let unused = known.iter().copied().filter(|name| entries.iter().all(|(k, _)| k.name != *name));
+        let unused =
+            known.iter().copied().filter(|name| entries.iter().all(|(k, _)| k.name != *name));
         let hint = match nearest(&key.name, unused) {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("expected {}", describe::choice(known)),
@@ -697,10 +709,7 @@ impl<'r, 't> Reader<'r, 't> {
     fn wrong_kind(&mut self, node: &Node, path: &Path<'_>, expected: &str) {
         let quotable = expected == "a string"
             && node.style == Style::Plain
-            && matches!(
-                node.value,
-                Kind::Bool(_) | Kind::Int(_) | Kind::Uint(_) | Kind::Float(_)
-            );
+            && matches!(node.value, Kind::Bool(_) | Kind::Int(_) | Kind::Uint(_) | Kind::Float(_));
         let hint = quotable.then(|| "write it in quotes".to_owned());
         let message = format!("expected {expected}, found {}", describe::kind(node));
         self.value(node.span, path, message, hint);
@@ -784,12 +793,7 @@ impl<'r, 't> Reader<'r, 't> {
         port
     }
 
-    fn one_of<'d>(
-        &mut self,
-        node: &'d Node,
-        path: &Path<'_>,
-        choices: &[&str],
-    ) -> Option<&'d str> {
+    fn one_of<'d>(&mut self, node: &'d Node, path: &Path<'_>, choices: &[&str]) -> Option<&'d str> {
         let text = self.string(node, path)?;
         if choices.contains(&text) {
             return Some(text);

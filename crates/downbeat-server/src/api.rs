@@ -43,8 +43,9 @@ const LONGEST_NAME: usize = 500;
 pub(crate) fn check_name(name: &str) -> Result<()> {
     if name.trim().is_empty() || name.len() > LONGEST_NAME {
         let rule = format!("1 to {LONGEST_NAME} characters");
-        return Err(Problem::invalid(format!("The name is not valid: use {rule}."))
-            .at("/name", &rule));
+        return Err(
+            Problem::invalid(format!("The name is not valid: use {rule}.")).at("/name", &rule)
+        );
     }
     Ok(())
 }

@@ -97,3 +97,40 @@ pub(crate) fn new_token() -> Result<Secret> {
     rand::fill(&mut bytes).map_err(|error| Problem::internal(&error))?;
     Ok(Secret::new(format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
 }
+
+/// Id of the token that a server process makes for itself.
+const SESSION: &str = "process";
+
+/// A token of a user for the process that has the database for itself; it replaces that of the
+/// process before.
+///
+/// # Errors
+/// When the database fails, or the user does not exist.
+pub async fn session(db: &Db, now: Timestamp, user: &str) -> Result<Secret> {
+    let secret = new_token()?;
+    let mut tx = db.write().await?;
+    token::delete(&mut tx, user, SESSION).await?;
+    let row = Token {
+        id: SESSION.to_owned(),
+        user_id: user.to_owned(),
+        kind: "session".to_owned(),
+        description: "Of the server process itself".to_owned(),
+        created_at: now,
+        created_by: user.to_owned(),
+        expires_at: None,
+    };
+    token::create(&mut tx, &row, &access::token_hash(secret.expose())).await?;
+    downbeat_store::commit(tx).await?;
+    Ok(secret)
+}
+
+/// Ends the token that [`session`] made.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_session(db: &Db, user: &str) -> Result<()> {
+    let mut tx = db.write().await?;
+    token::delete(&mut tx, user, SESSION).await?;
+    downbeat_store::commit(tx).await?;
+    Ok(())
+}

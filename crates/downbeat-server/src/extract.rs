@@ -22,6 +22,9 @@ use serde::de::DeserializeOwned;
 
 use crate::{AppState, Problem, Result};
 
+/// Deepest nesting of a JSON body. The reader itself stops a little later.
+const DEEPEST: usize = 100;
+
 /// The ids in the path, decoded: one for a `String`, several for a tuple.
 #[derive(Clone, Copy, Debug)]
 pub struct Path<T>(pub T);
@@ -132,6 +135,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if bytes.trim_ascii().is_empty() {
         return Err(Problem::unprocessable("The request body is empty; JSON is expected."));
     }
+    if nests_too_deep(bytes) {
+        let message = format!("The request body is nested deeper than {DEEPEST} levels.");
+        return Err(Problem::unprocessable(message));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = pointer(error.path());
@@ -140,6 +147,26 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     })?;
     reader.end().map_err(|error| not_json(&error))?;
     Ok(value)
+}
+
+/// Whether a JSON text has more levels than anybody needs. Looks at every level, also at those of
+/// fields that are ignored later.
+fn nests_too_deep(json: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    false
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
@@ -174,4 +201,19 @@ fn innermost(error: &dyn std::error::Error) -> String {
         .last()
         .map(ToString::to_string)
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DEEPEST, nests_too_deep};
+
+    #[test]
+    fn counts_levels_and_not_what_is_in_strings() {
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(!nests_too_deep(deep(DEEPEST).as_bytes()));
+        assert!(nests_too_deep(deep(DEEPEST + 1).as_bytes()));
+        let string = format!("[\"\\\"{}\"]", deep(1000));
+        assert!(!nests_too_deep(string.as_bytes()), "{string}");
+        assert!(!nests_too_deep("{}[]".repeat(1000).as_bytes()));
+    }
 }

@@ -113,14 +113,26 @@ pub(crate) fn error_response(description: &str) -> Json {
 }
 
 fn complete_operation(path: &str, operation: &mut JsonMap) {
-    let anonymous = operation.get("security").is_some_and(|needs| *needs == json!([]));
+    let anonymous = operation.contains_key("security");
+    if anonymous {
+        operation.insert("security".to_owned(), json!([]));
+    }
     let takes_body = operation.contains_key("requestBody");
     let has_ids = path.contains('{');
+
+    if let Some(body) = operation.get_mut("requestBody") {
+        only_json(body);
+    }
+    if let Some(answers) = operation.get_mut("responses").and_then(Json::as_object_mut) {
+        answers.values_mut().for_each(only_json);
+    }
 
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     if let Some(parameters) = parameters.as_array_mut() {
         for parameter in path_parameters(path) {
-            let same = |known: &Json| known["in"] == "path" && known["name"] == parameter["name"];
+            let same = |known: &Json| {
+                ["in", "name"].iter().all(|part| known.get(part) == parameter.get(part))
+            };
             if !parameters.iter().any(same) {
                 parameters.push(parameter);
             }
@@ -145,6 +157,15 @@ fn complete_operation(path: &str, operation: &mut JsonMap) {
                 responses.insert(status.to_owned(), error_response(description));
             }
         }
+    }
+}
+
+/// A bare text is a JSON string here, not `text/plain`.
+fn only_json(body: &mut Json) {
+    if let Some(content) = object_at(body, "/content")
+        && let Some(text) = content.remove("text/plain")
+    {
+        content.insert("application/json".to_owned(), text);
     }
 }
 
@@ -188,18 +209,19 @@ fn drop_null(schema: &mut Json) {
         required.as_array().is_some_and(|names| names.iter().any(|known| known == name))
     };
     let Some(properties) = object_at(schema, "/properties") else { return };
-    for (name, property) in properties.iter_mut().filter(|(name, _)| !is_required(name)) {
-        let _ = name;
+    for (_, property) in properties.iter_mut().filter(|(name, _)| !is_required(name)) {
         let types = property.get("type").and_then(Json::as_array);
         if let Some([kind, Json::String(null)] | [Json::String(null), kind]) =
             types.map(Vec::as_slice)
             && null == "null"
         {
-            property["type"] = kind.clone();
+            let kind = kind.clone();
+            property.as_object_mut().map(|property| property.insert("type".to_owned(), kind));
         }
         let choices = property.get("oneOf").and_then(Json::as_array);
         let real = choices.map(|choices| {
-            choices.iter().filter(|choice| choice["type"] != "null").cloned().collect::<Vec<_>>()
+            let is_real = |choice: &&Json| choice.get("type").is_none_or(|kind| kind != "null");
+            choices.iter().filter(is_real).cloned().collect::<Vec<_>>()
         });
         if let (Some([only]), Some(property)) = (real.as_deref(), property.as_object_mut()) {
             property.remove("oneOf");

@@ -32,6 +32,14 @@ pub struct Problem {
     body: Option<Value>,
 }
 
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
+
 impl Problem {
     /// A problem. `message` is one line for people and names the ids in question.
     #[must_use]

@@ -58,7 +58,6 @@ fn operations() -> OpenApiRouter<AppState> {
 }
 
 /// The whole service.
-#[must_use]
 pub fn router(state: AppState) -> Router {
     let (routes, document) = operations().split_for_parts();
     let (routes, document) = not_yet::add(routes, openapi::complete(document));
@@ -96,9 +95,8 @@ async fn json_for_405(request: Request, next: Next) -> Response {
         return response;
     }
     let message = format!("The method `{method}` is not there for this path.");
-    let mut problem =
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message)
-            .into_response();
+    let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message)
+        .into_response();
     if let Some(allow) = response.headers().get(header::ALLOW) {
         problem.headers_mut().insert(header::ALLOW, allow.clone());
     }
@@ -108,13 +106,12 @@ async fn json_for_405(request: Request, next: Next) -> Response {
 /// A panic in a handler ends that request only, with an answer that tells nothing.
 async fn catch_panics(request: Request, next: Next) -> Response {
     let mut answer = pin!(next.run(request));
-    let result = poll_fn(|context| {
-        match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
+    let result =
+        poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
             Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
             Ok(Poll::Pending) => Poll::Pending,
             Err(panic) => Poll::Ready(Err(panic)),
-        }
-    });
+        });
     result.await.unwrap_or_else(|_panic| {
         tracing::error!("A handler panicked.");
         Problem::failed().into_response()
@@ -152,4 +149,36 @@ async fn log(request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        Router,
+        body::{Body, to_bytes},
+        middleware,
+        routing::get,
+    };
+    use tower::ServiceExt as _;
+
+    use super::{REQUEST_ID, Request, StatusCode, catch_panics, log};
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_that_tells_nothing() {
+        async fn broken() {
+            tokio::task::yield_now().await;
+            panic!("the secret is 42");
+        }
+        let router: Router = Router::new()
+            .route("/", get(broken))
+            .layer(middleware::from_fn(catch_panics))
+            .layer(middleware::from_fn(log));
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let answer = router.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(answer.headers().contains_key(REQUEST_ID));
+        let body = to_bytes(answer.into_body(), 10_000).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains("API-500") && !body.contains("42"), "{body}");
+    }
 }

@@ -1,15 +1,13 @@
 //! What every handler can reach, and the ports to the rest of the program.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use downbeat_core::{Secret, SecretRef};
-use downbeat_engine::Clock;
+pub use downbeat_engine::{BoxFuture, Clock};
+pub use downbeat_store::secret::Version;
 use downbeat_store::{Db, Tx};
 use jiff::Timestamp;
 use uuid::{NoContext, Uuid};
-
-/// A future behind a pointer, for ports.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Tells the engine that there is work.
 pub trait Wake: Send + Sync {
@@ -27,15 +25,6 @@ pub trait SecretVault: Send + Sync {
         secret: &'a Secret,
         version: Version,
     ) -> BoxFuture<'a, Result<SecretRef, VaultError>>;
-}
-
-/// Which version a plaintext gets that is kept already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// The newest one stays when it has the same plaintext.
-    Reuse,
-    /// Always the next one.
-    Next,
 }
 
 /// The secret store failed.

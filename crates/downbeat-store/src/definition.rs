@@ -13,9 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use downbeat_core::{
-    Criteria, Definition, SecretRef, builtin, definition::Body, matching::Index,
-};
+use downbeat_core::{Criteria, Definition, SecretRef, builtin, definition::Body, matching::Index};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, any::AnyRow, query};

@@ -30,3 +30,33 @@ pub async fn is_empty(conn: &mut AnyConnection) -> Result<bool> {
     // Is there any organization?
     Ok(query("SELECT 1 FROM organization LIMIT 1").fetch_optional(conn).await?.is_none())
 }
+
+/// A fact by its key.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(conn: &mut AnyConnection, key: &str) -> Result<Option<String>> {
+    // What is known under this key?
+    let row = query("SELECT value FROM installation WHERE key = $1")
+        .bind(key)
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| row.text("value")).transpose()
+}
+
+/// Writes a fact.
+///
+/// # Errors
+/// When the database fails.
+pub async fn put(tx: &mut Tx, key: &str, value: &str) -> Result<()> {
+    // What is known under this key from now on.
+    query(
+        "INSERT INTO installation (key, value) VALUES ($1, $2)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )
+    .bind(key)
+    .bind(value)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

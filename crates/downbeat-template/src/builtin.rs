@@ -5,7 +5,6 @@
 use crate::format;
 use crate::function::{Args, Context, Fail, Function, Special, Type, function};
 use crate::limits::Limit;
-use crate::quote;
 use crate::text::Text;
 use crate::unicode;
 use crate::value::{Data, Value};
@@ -25,12 +24,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     })
     .own(),
     function("lt", &[Reflect, Reflect], |_, args| Ok(less(args.get(0), args.get(1))?.into())).own(),
-    function("le", &[Reflect, Reflect], |_, args| Ok(less_or_equal(&args)?.into())).own(),
-    function("gt", &[Reflect, Reflect], |_, args| Ok((!less_or_equal(&args)?).into())).own(),
-    function("ge", &[Reflect, Reflect], |_, args| {
-        Ok((!less(args.get(0), args.get(1))?).into())
-    })
-    .own(),
+    function("le", &[Reflect, Reflect], |_, args| Ok(less_or_equal(args)?.into())).own(),
+    function("gt", &[Reflect, Reflect], |_, args| Ok((!less_or_equal(args)?).into())).own(),
+    function("ge", &[Reflect, Reflect], |_, args| Ok((!less(args.get(0), args.get(1))?).into()))
+        .own(),
     function("print", &[], |context, args| {
         fitted(format::sprint(args.rest(0), context.budget.limits.value_bytes))
     })
@@ -44,13 +41,13 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         fitted(format::sprintf(args.bytes(0), args.rest(1), max))
     })
     .rest(Any),
-    function("html", &[], |context, args| escaped(context, &args, html)).rest(Any),
-    function("js", &[], |context, args| escaped(context, &args, js)).rest(Any),
-    function("urlquery", &[], |context, args| escaped(context, &args, url_query)).rest(Any),
+    function("html", &[], |context, args| escaped(context, args, html)).rest(Any),
+    function("js", &[], |context, args| escaped(context, args, js)).rest(Any),
+    function("urlquery", &[], |context, args| escaped(context, args, url_query)).rest(Any),
 ];
 
 /// Stands in for the functions the executor evaluates itself.
-fn never(_: &mut Context, _: Args<'_>) -> Result<Value, Fail> {
+fn never(_: &mut Context, _: &mut Args<'_>) -> Result<Value, Fail> {
     Ok(Value::NO_VALUE)
 }
 
@@ -60,7 +57,7 @@ fn fitted(text: Option<Text>) -> Result<Value, Fail> {
 
 // Indexing.
 
-fn index(_: &mut Context, mut args: Args<'_>) -> Result<Value, Fail> {
+fn index(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let mut item = args.take(0);
     if item.is_nil() {
         return Err("index of untyped nil".into());
@@ -75,9 +72,10 @@ fn index(_: &mut Context, mut args: Args<'_>) -> Result<Value, Fail> {
             }
             Data::Str(text) => {
                 let at = index_arg(index, text.len())?;
-                let byte = text.as_bytes().get(at).ok_or_else(|| {
-                    Fail::from("reflect: string index out of range")
-                })?;
+                let byte = text
+                    .as_bytes()
+                    .get(at)
+                    .ok_or_else(|| Fail::from("reflect: string index out of range"))?;
                 Data::Byte(*byte).into()
             }
             Data::Map(map) => {
@@ -125,7 +123,7 @@ fn index_arg(index: &Value, length: usize) -> Result<usize, Fail> {
         .ok_or_else(|| format!("index out of range: {at}").into())
 }
 
-fn len(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn len(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let item = args.get(0);
     let length = match &item.data {
         Data::Str(text) => text.len(),
@@ -180,7 +178,7 @@ fn uint(value: &Value) -> u64 {
     }
 }
 
-fn eq(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn eq(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     if args.len() < 2 {
         return Err("missing argument for comparison".into());
     }
@@ -264,7 +262,9 @@ fn less(a: &Value, b: &Value) -> Result<bool, Fail> {
     let kind_a = basic(a).ok_or_else(invalid)?;
     let kind_b = basic(b).ok_or_else(invalid)?;
     match (kind_a, kind_b) {
-        (Basic::Int, Basic::Uint) => Ok(u64::try_from(int(a)).is_ok_and(|a| a < uint(b)) || int(a) < 0),
+        (Basic::Int, Basic::Uint) => {
+            Ok(u64::try_from(int(a)).is_ok_and(|a| a < uint(b)) || int(a) < 0)
+        }
         (Basic::Uint, Basic::Int) => Ok(u64::try_from(int(b)).is_ok_and(|b| uint(a) < b)),
         _ if kind_a != kind_b => Err(incompatible(a, b)),
         (Basic::Int, _) => Ok(int(a) < int(b)),
@@ -289,7 +289,10 @@ fn escaped(
     args: &Args<'_>,
     escape: fn(&[u8], &mut Vec<u8>),
 ) -> Result<Value, Fail> {
-    let text = format::sprint(args.rest(0), context.budget.limits.value_bytes)
+    // Unlike `print`, these show nil the way a plain action does.
+    let shown = |value: &Value| if value.is_nil() { "<no value>".into() } else { value.clone() };
+    let values: Vec<Value> = args.rest(0).iter().map(shown).collect();
+    let text = format::sprint(&values, context.budget.limits.value_bytes)
         .ok_or(Fail::Limit(Limit::Value))?;
     let mut out = Vec::with_capacity(text.len());
     escape(text.as_bytes(), &mut out);
@@ -341,9 +344,4 @@ fn url_query(text: &[u8], out: &mut Vec<u8>) {
             other => out.extend_from_slice(format!("%{other:02X}").as_bytes()),
         }
     }
-}
-
-/// Renders text between double quotes, for the families that build messages.
-pub(crate) fn quoted(text: &str) -> String {
-    quote::quote(text.as_bytes())
 }

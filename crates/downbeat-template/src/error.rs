@@ -95,7 +95,10 @@ impl fmt::Display for Error {
             None => write!(f, "template: {file}:{line}: {message}"),
             Some(Place { executing, context }) => {
                 let executing = crate::quote::quote(executing.as_bytes());
-                write!(f, "template: {file}:{line}:{column}: executing {executing} at <{context}>: {message}")
+                write!(
+                    f,
+                    "template: {file}:{line}:{column}: executing {executing} at <{context}>: {message}"
+                )
             }
         }
     }

@@ -30,7 +30,7 @@ pub(crate) struct Program<'t> {
     pub(crate) source: &'t str,
     pub(crate) trees: &'t Trees,
     /// Templates a `tpl` text inherits from the text it is called in.
-    pub(crate) outer: Option<&'t Program<'t>>,
+    pub(crate) outer: Option<&'t Self>,
 }
 
 impl<'t> Program<'t> {
@@ -61,7 +61,7 @@ pub(crate) fn execute(
         out: Vec::with_capacity(program.source.len() + program.source.len() / 4),
         tainted: Vec::new(),
     };
-    run(program, data, &mut shared)?;
+    run(program, &data.clone().into_unboxed(), &mut shared)?;
     Ok(finish(shared.out, shared.tainted))
 }
 
@@ -270,12 +270,7 @@ impl<'t> Exec<'t, '_> {
         }
     }
 
-    fn walk_if_or_with(
-        &mut self,
-        dot: &Value,
-        branch: &'t Branch,
-        with: bool,
-    ) -> Result_<Flow> {
+    fn walk_if_or_with(&mut self, dot: &Value, branch: &'t Branch, with: bool) -> Result_<Flow> {
         let mark = self.variables.len();
         let value = self.eval_pipe(dot, &branch.pipe)?;
         let flow = if value.truth() {
@@ -311,8 +306,11 @@ impl<'t> Exec<'t, '_> {
             Data::Map(map) => {
                 // A copy, because the body may change the map.
                 let boxed = map.kind() == MapKind::Any;
-                let entries: Vec<(Arc<str>, Value)> =
-                    map.read().iter().map(|(key, value)| (Arc::clone(key), value.clone())).collect();
+                let entries: Vec<(Arc<str>, Value)> = map
+                    .read()
+                    .iter()
+                    .map(|(key, value)| (Arc::clone(key), value.clone()))
+                    .collect();
                 let any = !entries.is_empty();
                 for (key, element) in entries {
                     let element = if boxed { element.into_boxed() } else { element };
@@ -326,7 +324,7 @@ impl<'t> Exec<'t, '_> {
             }
             Data::NoValue | Data::Nil => false,
             _ => {
-                let shown = format::show(&value);
+                let shown = shown(&value);
                 return Err(self.fail(format!("range can't iterate over {shown}")));
             }
         };
@@ -347,7 +345,7 @@ impl<'t> Exec<'t, '_> {
         value: &Value,
     ) -> Result_<bool> {
         if branch.pipe.declared.len() > 1 {
-            let shown = format::show(value);
+            let shown = shown(value);
             let message = format!("can't use {shown} to iterate over more than one variable");
             return Err(self.fail(message));
         }
@@ -831,7 +829,7 @@ impl<'t> Exec<'t, '_> {
             Taint::Own => false,
         };
         let context = &mut self.shared.context;
-        let result = match (function.run)(context, Args(args)) {
+        let result = match (function.run)(context, &mut Args(args)) {
             Ok(value) => value,
             Err(fail) if tainted => return Err(withhold(fail)),
             Err(fail) => return Err(fail),
@@ -896,6 +894,11 @@ impl<'t> Exec<'t, '_> {
     }
 }
 
+/// A value as a message may show it.
+fn shown(value: &Value) -> String {
+    if value.is_tainted() { "(secret)".into() } else { format::show(value) }
+}
+
 /// Stands for the message of a failed function that was given a secret.
 const WITHHELD: &str = "message withheld because an argument is secret";
 
@@ -914,7 +917,10 @@ fn call_failure(args: &[Operand], values: &[Value]) -> Fail {
     }
     let name = match args.first() {
         Some(operand) => operand.to_string(),
-        None => format::show(callee),
+        None => match &callee.data {
+            Data::Str(text) => text.to_str().into_owned(),
+            _ => format!("<{} Value>", callee.type_name()),
+        },
     };
     format!("non-function {name} of type {}", callee.type_name()).into()
 }

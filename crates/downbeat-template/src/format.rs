@@ -369,9 +369,8 @@ impl<'b> Printer<'b> {
         let Some(width) = self.flags.width.filter(|width| *width > 0) else {
             return self.bytes(text);
         };
-        let runes = text.utf8_chunks().map(|chunk| {
-            chunk.valid().chars().count() + chunk.invalid().len()
-        });
+        let runes =
+            text.utf8_chunks().map(|chunk| chunk.valid().chars().count() + chunk.invalid().len());
         let padding = width.saturating_sub(runes.sum());
         if self.flags.minus {
             self.bytes(text);
@@ -429,6 +428,7 @@ impl<'b> Printer<'b> {
         match verb {
             'T' => self.string(value.type_name().as_bytes()),
             'p' => self.pointer(value, verb),
+            'w' => self.bad_verb(value, verb),
             _ => self.value(value, verb),
         }
     }
@@ -772,8 +772,11 @@ impl<'b> Printer<'b> {
         }
         let signed = plus || sign != '+';
         if float.is_nan() || float.is_infinite() {
-            let show = if float.is_nan() { space || plus } else { signed };
-            let text = if show { format!("{sign}{digits}") } else { digits };
+            let text = if float.is_infinite() || space || plus {
+                format!("{sign}{digits}")
+            } else {
+                digits
+            };
             return self.pad_spaces(text.as_bytes());
         }
         if self.flags.sharp && verb != 'b' {
@@ -804,7 +807,8 @@ fn keep_point(text: &str, verb: char, precision: Option<usize>) -> String {
         'x' | 'X' => text.find(['p', 'P']),
         _ => text.find(['e', 'E', 'p', 'P']),
     };
-    let (number, tail) = text.split_at_checked(exponent.unwrap_or(text.len())).unwrap_or((text, ""));
+    let (number, tail) =
+        text.split_at_checked(exponent.unwrap_or(text.len())).unwrap_or((text, ""));
     let mut nonzero = false;
     for c in number.chars().filter(|c| *c != '.') {
         nonzero |= c != '0';

@@ -94,7 +94,7 @@ pub(crate) enum Special {
     Tpl,
 }
 
-pub(crate) type Run = fn(&mut Context, Args<'_>) -> Result<Value, Fail>;
+pub(crate) type Run = fn(&mut Context, &mut Args<'_>) -> Result<Value, Fail>;
 
 pub(crate) struct Function {
     pub(crate) name: &'static str,
@@ -249,8 +249,9 @@ impl<'a> Args<'a> {
         self.0.get(index..).unwrap_or_default()
     }
 
-    pub(crate) fn into_rest(self, index: usize) -> impl Iterator<Item = Value> + use<'a> {
-        self.0.iter_mut().skip(index).map(|slot| std::mem::replace(slot, Value::nil()))
+    /// Takes all arguments, in order.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Value> {
+        self.0.iter_mut().map(|slot| std::mem::replace(slot, Value::nil()))
     }
 }
 

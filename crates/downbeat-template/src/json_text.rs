@@ -37,9 +37,12 @@ impl Parser<'_> {
         }
     }
 
-    /// Names the byte that does not belong here.
+    /// Names the byte that does not belong here; Go takes the end of the text for a space.
     fn invalid(&self, context: &str) -> String {
         match self.peek() {
+            None if context.starts_with("in ") || context.contains("decimal point") => {
+                format!("invalid character ' ' {context}")
+            }
             None => END.into(),
             Some(b'\'') => format!("invalid character '\\'' {context}"),
             Some(b'"') => format!("invalid character '\"' {context}"),
@@ -139,9 +142,7 @@ impl Parser<'_> {
         let mut out = String::new();
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
-            let plain = rest
-                .find(|c: char| matches!(c, '"' | '\\' | '\0'..='\x1f'))
-                .ok_or(END)?;
+            let plain = rest.find(|c: char| matches!(c, '"' | '\\' | '\0'..='\x1f')).ok_or(END)?;
             out.push_str(rest.get(..plain).unwrap_or_default());
             self.at += plain;
             match self.peek() {

@@ -182,8 +182,11 @@ impl<'a> Lexer<'a> {
                 self.pos += offset;
                 let after = self.input.get(self.pos + LEFT.len()..).unwrap_or_default();
                 let text = self.current();
-                let trimmed =
-                    if has_left_marker(after) { text.len() - text.trim_end_matches(SPACES).len() } else { 0 };
+                let trimmed = if has_left_marker(after) {
+                    text.len() - text.trim_end_matches(SPACES).len()
+                } else {
+                    0
+                };
                 self.pos -= trimmed;
                 self.count_lines();
                 let token = self.emit(Kind::Text);

@@ -37,7 +37,6 @@ pub(crate) struct TextNode {
 }
 
 pub(crate) struct Branch {
-    pub(crate) pos: usize,
     pub(crate) pipe: Pipe,
     pub(crate) body: Block,
     pub(crate) otherwise: Option<Block>,
@@ -107,7 +106,9 @@ impl Block {
     /// Returns whether there is nothing here but space.
     pub(crate) fn is_blank(&self, source: &str) -> bool {
         self.nodes.iter().all(|node| match node {
-            Node::Text(text) => source.get(text.range.clone()).is_none_or(|text| text.trim().is_empty()),
+            Node::Text(text) => {
+                source.get(text.range.clone()).is_none_or(|text| text.trim().is_empty())
+            }
             _ => false,
         })
     }

@@ -32,7 +32,7 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Trees, Error> {
         token: [Token { kind: Kind::Eof, pos: 0, text: "", line: 0 }; 3],
         peeked: 0,
         trees: Trees::new(),
-        slots: vec!["$".into()],
+        slots: HashMap::from([("$", 0)]),
         scope: Scope::new(),
         nesting: 0,
     };
@@ -76,8 +76,7 @@ struct Parser<'a> {
     token: [Token<'a>; 3],
     peeked: usize,
     trees: Trees,
-    /// Names of the variables, by slot.
-    slots: Vec<Arc<str>>,
+    slots: HashMap<&'a str, u32>,
     scope: Scope,
     nesting: usize,
 }
@@ -331,7 +330,7 @@ impl<'a> Parser<'a> {
             Ending::Else => Some(self.else_block(context)?),
         };
         self.scope.variables.truncate(variables);
-        Ok(Branch { pos: pipe.pos, pipe, body, otherwise })
+        Ok(Branch { pipe, body, otherwise })
     }
 
     fn else_block(&mut self, context: &str) -> Result<Block, Error> {
@@ -463,14 +462,10 @@ impl<'a> Parser<'a> {
         pipe.declared.push(variable);
     }
 
-    fn variable(&mut self, name: &str) -> Variable {
-        let known = self.slots.iter().position(|slot| &**slot == name);
-        let index = known.unwrap_or_else(|| {
-            self.slots.push(name.into());
-            self.slots.len() - 1
-        });
-        let name = self.slots.get(index).cloned().unwrap_or_else(|| name.into());
-        Variable { slot: Slot(u32::try_from(index).unwrap_or(u32::MAX)), name }
+    fn variable(&mut self, name: &'a str) -> Variable {
+        let fresh = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let slot = *self.slots.entry(name).or_insert(fresh);
+        Variable { slot: Slot(slot), name: name.into() }
     }
 
     fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), Error> {
@@ -564,9 +559,8 @@ impl<'a> Parser<'a> {
                 Operand::Number(Box::new(number))
             }
             Kind::LeftParen => {
-                let pipe = self.nested(|parser| {
-                    parser.pipeline("parenthesized pipeline", Kind::RightParen)
-                })?;
+                let pipe = self
+                    .nested(|parser| parser.pipeline("parenthesized pipeline", Kind::RightParen))?;
                 Operand::Pipe(Box::new(pipe))
             }
             Kind::String | Kind::RawString => {

@@ -99,10 +99,8 @@ pub(crate) fn unquote(literal: &str) -> Result<Text, &'static str> {
         let text = if raw.contains('\r') { raw.replace('\r', "").into() } else { raw.into() };
         return Ok(Text::Utf8(text));
     }
-    let inner = literal
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .ok_or(INVALID_SYNTAX)?;
+    let inner =
+        literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or(INVALID_SYNTAX)?;
     if !inner.contains('\\') {
         return Ok(Text::Utf8(inner.into()));
     }

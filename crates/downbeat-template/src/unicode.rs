@@ -35,7 +35,8 @@ class!(is_lower, char::is_ascii_lowercase, r"\p{Ll}");
 class!(is_title, |_| false, r"\p{Lt}");
 class!(
     is_punct,
-    |c| c.is_ascii_punctuation() && !matches!(c, '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~'),
+    |c| c.is_ascii_punctuation()
+        && !matches!(c, '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~'),
     r"\p{P}"
 );
 class!(

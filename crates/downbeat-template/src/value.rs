@@ -135,10 +135,6 @@ impl Value {
         }
     }
 
-    pub(crate) fn is_boxed(&self) -> bool {
-        self.boxed
-    }
-
     /// Marks a value just taken out of a `[]interface{}` or `map[string]interface{}`.
     pub(crate) fn into_boxed(mut self) -> Self {
         self.boxed = true;
@@ -246,9 +242,7 @@ impl Value {
         let Some(depth) = depth.checked_sub(1) else { return Self::nil().taint_if(self.tainted) };
         let copy = |value: &Self| value.deep_copy_within(depth);
         let data = match &self.data {
-            Data::List(list) => {
-                Data::List(List::new(list.kind(), list.iter().map(copy).collect()))
-            }
+            Data::List(list) => Data::List(List::new(list.kind(), list.iter().map(copy).collect())),
             Data::Map(map) => {
                 let entries = map.read();
                 let entries = entries.iter().map(|(key, value)| (key.clone(), copy(value)));
@@ -333,7 +327,8 @@ impl From<&serde_json::Value> for Value {
             Json::String(text) => text.as_str().into(),
             Json::Array(items) => Self::list(items.iter().map(Self::from)),
             Json::Object(entries) => {
-                let entry = |(key, value): (&String, &Json)| (Arc::from(key.as_str()), value.into());
+                let entry =
+                    |(key, value): (&String, &Json)| (Arc::from(key.as_str()), value.into());
                 Map::new(MapKind::Any, entries.iter().map(entry).collect()).into()
             }
         }

@@ -16,7 +16,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("tpl", &[Str, Any], |_, _| Ok(Value::NO_VALUE)).special(Special::Tpl).own(),
 ];
 
-fn to_yaml(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn to_yaml(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let max = context.budget.limits.value_bytes;
     match emit::emit(args.get(0), max) {
         Ok(text) => Ok(text.into()),
@@ -27,7 +27,7 @@ fn to_yaml(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
 }
 
 /// A map; what is wrong with the text is put under the key `Error`, as in Helm.
-fn from_yaml(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn from_yaml(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let text = args.str(0);
     context.budget.spend(text.len() / 8)?;
     let failed = |message: String| {

@@ -20,11 +20,14 @@ pub const STORE: &str = "test-store";
 
 /// A clock that starts on 2026-01-31 at noon and goes on by a millisecond each time it is read.
 #[derive(Debug)]
-pub struct TestClock(AtomicI64);
+pub struct TestClock {
+    micros: AtomicI64,
+    reads: AtomicUsize,
+}
 
 impl Default for TestClock {
     fn default() -> Self {
-        Self(AtomicI64::new(1_769_860_800_000_000))
+        Self { micros: AtomicI64::new(1_769_860_800_000_000), reads: AtomicUsize::new(0) }
     }
 }
 
@@ -32,13 +35,19 @@ impl TestClock {
     /// Lets time pass.
     pub fn advance(&self, time: Duration) {
         let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-        self.0.fetch_add(micros, Ordering::Relaxed);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// How often the time was asked for.
+    pub fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        let micros = self.0.fetch_add(1000, Ordering::Relaxed);
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let micros = self.micros.fetch_add(1000, Ordering::Relaxed);
         Timestamp::from_microsecond(micros).unwrap_or_default()
     }
 }

@@ -1,1 +1,29 @@
-fn main() {}
+//! `downbeat`: the command line and the server, in one binary.
+//!
+//! This crate is wiring. Every command but `check` and `render` is a client of the API; without a
+//! configured server it starts the same server in-process on a data directory, so there is one path.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the terminal")]
+
+mod cli;
+mod command;
+mod graph_tree;
+mod local;
+mod report;
+mod score_file;
+mod session;
+mod starter;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match command::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            failure.exit_code()
+        }
+    }
+}

@@ -1,24 +1,35 @@
-//! Events of the parser to a tree, within limits.
+//! Events of a parser to a tree, within limits.
+//!
+//! The events come from granit, which knows all of YAML; for one document in the simple style of
+//! nearly all manifests they come from [`fast`](super::fast), which knows little and says so.
 
 use std::{borrow::Cow, collections::HashSet};
 
 use granit_parser::{
-    ErrorKind as Scan, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span as Mark, Tag,
+    ErrorKind as Scan, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span as Mark,
+    StructureStyle, Tag,
 };
 
 use super::{
-    Error, ErrorKind, Key, Kind, Limits, Node, Span, Style,
+    Error, ErrorKind, Key, Kind, Limits, Node, Span, Style, fast,
     scalar::{self, Refusal},
 };
 
 pub(super) fn one(text: &str, limits: &Limits) -> Result<Node, Error> {
+    match fast::read(text, limits) {
+        Some(node) => Ok(node),
+        None => one_of_any_style(text, limits),
+    }
+}
+
+/// As [`one`], without the fast path.
+pub(super) fn one_of_any_style(text: &str, limits: &Limits) -> Result<Node, Error> {
     let mut found = None;
     documents(text, limits, |node, place| {
         if found.is_some() {
-            return Err(place.error(
-                ErrorKind::Documents,
-                "expected one document, found a second one",
-            ));
+            return Err(
+                place.error(ErrorKind::Documents, "expected one document, found a second one")
+            );
         }
         found = Some(node);
         Ok(())
@@ -48,7 +59,7 @@ fn documents(
         let message = format!("the text is longer than {} bytes", limits.bytes);
         return Err(start.error(ErrorKind::Limit, message));
     }
-    let depth = limits.depth.min(255);
+    let depth = limits.depth.min(DEEPEST);
     let mut options = Options::default();
     options.set_emit_comments(false);
     // As Go: a block scalar that the text ends in has no line feed that is not there.
@@ -56,7 +67,9 @@ fn documents(
     options.block_nesting_limit = depth;
     options.flow_nesting_limit = depth;
 
-    let mut builder = Builder { limits, depth, ..Builder::new(limits) };
+    let mut builder = Builder::new(limits);
+    let source = text;
+    let mut flow = Vec::new();
     let mut place = start;
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, mark) = event.map_err(|error| scan_error(&error))?;
@@ -71,16 +84,35 @@ fn documents(
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                builder.scalar(text, style, anchor, tag.as_deref(), &mark)?;
+                let style = match style {
+                    ScalarStyle::Plain => Style::Plain,
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+                    ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+                };
+                let mut place = span(&mark);
+                if style == Style::Block {
+                    // The parser ends a block behind the indentation of the next line.
+                    let block = source.get(place.range()).unwrap_or_default();
+                    let spaces = block.len() - block.trim_end_matches(' ').len();
+                    if block.ends_with(' ') && block.trim_end_matches(' ').ends_with('\n') {
+                        place.end -= u32::try_from(spaces).unwrap_or_default();
+                    }
+                }
+                builder.scalar(text, style, anchor, tag.as_deref(), place)?;
             }
-            Event::SequenceStart(_, anchor, _) => {
-                builder.open(Open::Sequence(Vec::new()), anchor, span(&mark))?;
+            Event::SequenceStart(style, anchor, _) => {
+                flow.push(style == StructureStyle::Flow);
+                builder.open(Open::sequence(), anchor, span(&mark))?;
             }
-            Event::MappingStart(_, anchor, _) => {
-                let open = Open::Mapping { entries: Vec::new(), key: None, names: None, merge: None };
-                builder.open(open, anchor, span(&mark))?;
+            Event::MappingStart(style, anchor, _) => {
+                flow.push(style == StructureStyle::Flow);
+                builder.open(Open::mapping(), anchor, span(&mark))?;
             }
-            Event::SequenceEnd | Event::MappingEnd => builder.close(span(&mark))?,
+            Event::SequenceEnd | Event::MappingEnd => {
+                // The end of a block collection is only noticed at what follows it.
+                let end = flow.pop().unwrap_or_default().then(|| span(&mark).end);
+                builder.close(end)?;
+            }
             Event::Alias(anchor) => builder.alias(anchor, span(&mark))?,
             _ => {}
         }
@@ -99,7 +131,7 @@ struct Frame {
     height: usize,
 }
 
-enum Open {
+pub(super) enum Open {
     Sequence(Vec<Node>),
     Mapping {
         entries: Vec<(Key, Node)>,
@@ -112,7 +144,17 @@ enum Open {
     },
 }
 
-enum Pending {
+impl Open {
+    pub(super) const fn sequence() -> Self {
+        Self::Sequence(Vec::new())
+    }
+
+    pub(super) const fn mapping() -> Self {
+        Self::Mapping { entries: Vec::new(), key: None, names: None, merge: None }
+    }
+}
+
+pub(super) enum Pending {
     Key(Key),
     Merge,
 }
@@ -131,11 +173,13 @@ struct Anchored {
     height: usize,
 }
 
-struct Builder<'l> {
+/// Makes a tree of events, within the limits.
+pub(super) struct Builder<'l> {
     limits: &'l Limits,
     depth: usize,
     stack: Vec<Frame>,
-    root: Option<Node>,
+    /// The document, once it is complete.
+    pub(super) root: Option<Node>,
     anchors: Vec<(usize, Anchored)>,
     /// All nodes and bytes, with those that aliases bring in.
     total: Count,
@@ -145,12 +189,14 @@ struct Builder<'l> {
 
 /// From here on a set finds duplicate keys, below a scan is faster.
 const MANY: usize = 16;
+/// The parser counts no deeper.
+const DEEPEST: usize = 255;
 
 impl<'l> Builder<'l> {
-    fn new(limits: &'l Limits) -> Self {
+    pub(super) fn new(limits: &'l Limits) -> Self {
         Self {
             limits,
-            depth: limits.depth,
+            depth: limits.depth.min(DEEPEST),
             stack: Vec::new(),
             root: None,
             anchors: Vec::new(),
@@ -170,22 +216,16 @@ impl<'l> Builder<'l> {
         Ok(())
     }
 
-    fn scalar(
+    pub(super) fn scalar(
         &mut self,
         text: Cow<'_, str>,
-        style: ScalarStyle,
+        style: Style,
         anchor: usize,
         tag: Option<&Tag>,
-        mark: &Mark,
+        place: Span,
     ) -> Result<(), Error> {
-        let place = span(mark);
         let before = self.total;
         self.count(text.len(), place)?;
-        let style = match style {
-            ScalarStyle::Plain => Style::Plain,
-            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
-            ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
-        };
         let text = match style {
             // The parser says `~` for a value that is not there.
             Style::Plain if place.start == place.end => Cow::Borrowed(""),
@@ -204,14 +244,13 @@ impl<'l> Builder<'l> {
             None | Some(Cow::Borrowed("str")) => Ok(Kind::String(text.into_owned())),
             Some(tag) => scalar::tagged(&tag, &text),
         };
-        let value = value.map_err(|refusal| match refusal {
-            Refusal::NotFinite => {
-                place.error(ErrorKind::Value, "infinity and NaN are not supported; use a string")
-            }
-            Refusal::Tag(tag) => {
-                place.error(ErrorKind::Value, format!("the value does not fit its tag `!!{tag}`"))
-            }
-        })?;
+        let value =
+            value.map_err(|refusal| match refusal {
+                Refusal::NotFinite => place
+                    .error(ErrorKind::Value, "infinity and NaN are not supported; use a string"),
+                Refusal::Tag(tag) => place
+                    .error(ErrorKind::Value, format!("the value does not fit its tag `!!{tag}`")),
+            })?;
         self.complete(Node { value, span: place, style }, anchor, before, 0)
     }
 
@@ -225,7 +264,8 @@ impl<'l> Builder<'l> {
         else {
             return Ok(());
         };
-        let twice = || place.error(ErrorKind::DuplicateKey, format!("the key `{name}` stands twice"));
+        let twice =
+            || place.error(ErrorKind::DuplicateKey, format!("the key `{name}` stands twice"));
         if plain && name == "<<" {
             if merge.is_some() {
                 return Err(twice());
@@ -248,7 +288,7 @@ impl<'l> Builder<'l> {
         Ok(())
     }
 
-    fn open(&mut self, open: Open, anchor: usize, place: Span) -> Result<(), Error> {
+    pub(super) fn open(&mut self, open: Open, anchor: usize, place: Span) -> Result<(), Error> {
         if self.wants_key() {
             return Err(place.error(ErrorKind::Value, "a key must be a scalar"));
         }
@@ -266,16 +306,19 @@ impl<'l> Builder<'l> {
         place.error(ErrorKind::Limit, message)
     }
 
-    fn close(&mut self, end: Span) -> Result<(), Error> {
+    /// Ends the innermost collection; a block collection ends where its last entry does.
+    pub(super) fn close(&mut self, end: Option<u32>) -> Result<(), Error> {
         let Some(frame) = self.stack.pop() else { return Ok(()) };
         let mut place = frame.span;
         let value = match frame.open {
             Open::Sequence(items) => {
-                place.end = items.last().map_or(place.end, |item| item.span.end).max(end.end);
+                let last = items.iter().map(|item| item.span.end).max();
+                place.end = end.or(last).unwrap_or(place.end).max(place.end);
                 Kind::Sequence(items)
             }
             Open::Mapping { mut entries, names, merge, .. } => {
-                place.end = place.end.max(end.end);
+                let last = entries.iter().map(|(key, value)| key.span.end.max(value.span.end));
+                place.end = end.or(last.max()).unwrap_or(place.end).max(place.end);
                 if let Some(merge) = merge {
                     merge_into(&mut entries, names, merge)?;
                 }
@@ -373,9 +416,8 @@ fn merge_into(
     let mut names =
         names.unwrap_or_else(|| entries.iter().map(|(key, _)| key.name.clone()).collect());
     let place = merge.span;
-    let wrong = |place: Span| {
-        place.error(ErrorKind::Merge, "`<<` needs a mapping or a list of mappings")
-    };
+    let wrong =
+        |place: Span| place.error(ErrorKind::Merge, "`<<` needs a mapping or a list of mappings");
     let mut add = |members: Vec<(Key, Node)>| {
         for (key, value) in members {
             if names.insert(key.name.clone()) {
@@ -445,10 +487,9 @@ fn scan_error(error: &ScanError) -> Error {
             ErrorKind::Syntax,
             Some("a `:` cannot stand here; check the indentation, or quote the text before it"),
         ),
-        Scan::SimpleKeyExpected | Scan::InvalidSimpleKey => (
-            ErrorKind::Syntax,
-            Some("expected `key: value`; check the indentation and the `:`"),
-        ),
+        Scan::SimpleKeyExpected | Scan::InvalidSimpleKey => {
+            (ErrorKind::Syntax, Some("expected `key: value`; check the indentation and the `:`"))
+        }
         Scan::ExpectedBlockMappingKey => (
             ErrorKind::Syntax,
             Some("expected a key of the mapping; check the indentation of this line"),

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{ErrorKind, Kind, Limits, Node, Style, parse, parse_all, to_string};
+use super::{
+    ErrorKind, Kind, Limits, Node, Style, fast, parse, parse_all, read::one_of_any_style, to_string,
+};
 use crate::Json;
 
 fn read(text: &str) -> Json {
@@ -16,17 +18,58 @@ fn refuse(text: &str) -> (ErrorKind, usize, usize) {
 
 #[test]
 fn plain_scalars_are_those_of_go() {
-    let check = |text: &str, expected: Json| assert_eq!(read(&format!("a: {text}")), json!({"a": expected}), "{text}");
-    for word in ["yes", "No", "on", "OFF", "y", "N", "tRUE", "nULL", "=", "<", "1.2.3", "0x", "0xg",
-        "1e", "e1", "--1", "+-1", "1:30", "2001-12-14", "2001-12-14t21:59:43.10-05:00", "_1", "0b2",
-        "0o8", "+", ".", "..", "._1", "1e400", "Infinity", "inf", "nan", "-x", "a#b", "a:b", "1a"]
-    {
+    let check = |text: &str, expected: Json| {
+        assert_eq!(read(&format!("a: {text}")), json!({"a": expected}), "{text}");
+    };
+    for word in [
+        "yes",
+        "No",
+        "on",
+        "OFF",
+        "y",
+        "N",
+        "tRUE",
+        "nULL",
+        "=",
+        "<",
+        "1.2.3",
+        "0x",
+        "0xg",
+        "1e",
+        "e1",
+        "--1",
+        "+-1",
+        "1:30",
+        "2001-12-14",
+        "2001-12-14t21:59:43.10-05:00",
+        "_1",
+        "0b2",
+        "0o8",
+        "+",
+        ".",
+        "..",
+        "._1",
+        "1e400",
+        "Infinity",
+        "inf",
+        "nan",
+        "-x",
+        "a#b",
+        "a:b",
+        "1a",
+    ] {
         check(word, json!(word));
     }
     check("0_x1f", json!(31));
-    for word in ["true", "True", "TRUE"] { check(word, json!(true)); }
-    for word in ["false", "False", "FALSE"] { check(word, json!(false)); }
-    for word in ["", "~", "null", "Null", "NULL"] { check(word, Json::Null); }
+    for word in ["true", "True", "TRUE"] {
+        check(word, json!(true));
+    }
+    for word in ["false", "False", "FALSE"] {
+        check(word, json!(false));
+    }
+    for word in ["", "~", "null", "Null", "NULL"] {
+        check(word, Json::Null);
+    }
     check("0", json!(0));
     check("-0", json!(0));
     check("+12", json!(12));
@@ -78,11 +121,17 @@ fn documents() {
     assert_eq!(read("# only\n"), Json::Null);
     assert_eq!(read("---\na: 1\n...\n"), json!({"a": 1}));
     let all = parse_all("a\n---\nb\n---\n", &Limits::default()).unwrap();
-    assert_eq!(all.iter().map(Node::to_json).collect::<Vec<_>>(), [json!("a"), json!("b"), Json::Null]);
+    assert_eq!(
+        all.iter().map(Node::to_json).collect::<Vec<_>>(),
+        [json!("a"), json!("b"), Json::Null]
+    );
     assert!(parse_all("", &Limits::default()).unwrap().is_empty());
     assert_eq!(refuse("a\n---\nb\n"), (ErrorKind::Documents, 2, 1));
     // An anchor ends with its document.
-    assert_eq!(parse_all("&a 1\n---\n*a\n", &Limits::default()).unwrap_err().kind, ErrorKind::Alias);
+    assert_eq!(
+        parse_all("&a 1\n---\n*a\n", &Limits::default()).unwrap_err().kind,
+        ErrorKind::Alias
+    );
 }
 
 #[test]
@@ -116,10 +165,16 @@ fn aliases_and_merges() {
 #[test]
 fn limits() {
     let bomb: String = (1..12)
-        .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(",")))
+        .map(|level| {
+            format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(","))
+        })
         .collect();
     assert_eq!(refuse(&format!("a0: &a0 x\n{bomb}")).0, ErrorKind::Limit);
-    let merges: String = (1..60).map(|level| format!("a{level}: &a{level} {{<<: [*a{0}, *a{0}], k{level}: 1}}\n", level - 1)).collect();
+    let merges: String = (1..60)
+        .map(|level| {
+            format!("a{level}: &a{level} {{<<: [*a{0}, *a{0}], k{level}: 1}}\n", level - 1)
+        })
+        .collect();
     assert_eq!(refuse(&format!("a0: &a0 {{x: 1}}\n{merges}")).0, ErrorKind::Limit);
     let long = "x".repeat(1 << 20);
     let copies = "- *a\n".repeat(10);
@@ -128,7 +183,8 @@ fn limits() {
     assert_eq!(refuse(&"- ".repeat(100)).0, ErrorKind::Limit);
     assert_eq!(refuse(&"x".repeat((4 << 20) + 1)).0, ErrorKind::Limit);
     // Depth that grows through aliases.
-    let tower: String = (1..20).map(|level| format!("a{level}: &a{level} [[[[*a{}]]]]\n", level - 1)).collect();
+    let tower: String =
+        (1..20).map(|level| format!("a{level}: &a{level} [[[[*a{}]]]]\n", level - 1)).collect();
     assert_eq!(refuse(&format!("a0: &a0 x\n{tower}")).0, ErrorKind::Limit);
     let wide = format!("[{}]", "1,".repeat(100));
     let few = Limits { nodes: 50, ..Limits::default() };
@@ -156,9 +212,15 @@ fn places() {
     assert_eq!(&text[entries[1].0.span.range()], "b");
     assert_eq!((entries[1].0.span.line, entries[1].0.span.column), (2, 1));
     assert!(node.at("/b/c/00").is_none() && node.at("/b/c/2").is_none() && node.at("x").is_none());
-    assert_eq!(parse("{a/b: {c~d: 1}}", &Limits::default()).unwrap().at("/a~1b/c~0d").unwrap().value, Kind::Int(1));
+    assert_eq!(
+        parse("{a/b: {c~d: 1}}", &Limits::default()).unwrap().at("/a~1b/c~0d").unwrap().value,
+        Kind::Int(1)
+    );
 
-    let range = |part: &str| { let at = text.find(part).unwrap(); at..at + part.len() };
+    let range = |part: &str| {
+        let at = text.find(part).unwrap();
+        at..at + part.len()
+    };
     assert_eq!(node.overlapping(&[range("wo")]), ["/b/é"]);
     assert_eq!(node.overlapping(&[range("one"), range("z")]), ["/a", "/b/c/1/k"]);
     assert_eq!(node.overlapping(&[range("c:")]), ["/b/c/0", "/b/c/1/k"]);
@@ -196,8 +258,102 @@ fn writes() {
     let text = to_string(&value);
     insta::assert_snapshot!(text);
     assert_eq!(read(&text), value);
-    for scalar in [json!("a\nb\n"), json!("x"), json!("1"), json!(null), json!([]), json!({}), json!("---")] {
+    for scalar in
+        [json!("a\nb\n"), json!("x"), json!("1"), json!(null), json!([]), json!({}), json!("---")]
+    {
         assert_eq!(read(&to_string(&scalar)), scalar);
+    }
+}
+
+/// In the style of most manifests, with what is just beyond it.
+const SIMPLE: &str = "\
+# A comment
+apiVersion: v1   # and one more
+kind: \"Config Map\"
+'quoted key': it's
+empty:
+list:
+- 1
+- a: b
+  c:
+  - d
+  -   e: [f, {g: h, \"i\": 'j'}, -1]   # flow
+      k: {}
+- - nested
+  - []
+deeper:
+    more:
+
+      text: |
+        one
+
+          two
+        # three
+
+# comment
+    strip: |-
+      x
+    url: http://x:80/#y
+é: ünï # ü
+ü: \"ä\"  
+";
+
+/// What the fast reader reads, the parser reads in the same way.
+fn agree(text: &str) -> bool {
+    let limits = Limits::default();
+    let Some(node) = fast::read(text, &limits) else { return false };
+    match one_of_any_style(text, &limits) {
+        Ok(expected) => assert_eq!(node, expected, "\n{text}"),
+        Err(error) => panic!("{error}\n{text}"),
+    }
+    true
+}
+
+#[test]
+fn fast_reader_reads_simple_texts() {
+    assert!(agree(SIMPLE));
+    for text in [
+        "a: 1",
+        "a:",
+        "- a",
+        "- a\n",
+        "a: |\n  x\n",
+        "  a: b\n  c: d\n\n\n",
+        "a: [ ]",
+        "a: { b: c }\n",
+    ] {
+        assert!(agree(text), "{text}");
+    }
+    for text in [
+        "",
+        "a",
+        "a: &b c",
+        "a: *b",
+        "a: !t b",
+        "a: >\n x",
+        "a: b\n  c",
+        "a: \"\\n\"",
+        "a: 'b''c'",
+        "? a",
+        "<<: {}",
+        "a: [b,\n c]",
+        "a: b\n---\n",
+        "---\na: b",
+        "%YAML 1.2\n---\na: b",
+        "a:\tb",
+        "a: b\r\n",
+        "- ",
+        "a: |+\n  x\n",
+        "a: {b}",
+        "a: |\n  x",
+        "a: |2\n    x\n",
+        "a: |\n\n  x\n",
+        "a: |\n  x\n   \n",
+        "a: \u{feff}b",
+        "a: b: c",
+        "a: - b",
+    ] {
+        assert!(fast::read(text, &Limits::default()).is_none(), "{text}");
     }
 }
 
@@ -245,12 +401,37 @@ proptest! {
     }
 
     #[test]
+    fn fast_reader_agrees(text in "(( {0,4}|- |  - |    ){1}(a|b|cc|'q'|\"d\"|é|#c|1)?(:|: |: \\|\n| #|: \"x\"| - )?[a-c:\\-\\[\\]{}, #|'\"é~<.]{0,6}\n?){0,8}") {
+        agree(&text);
+    }
+
+    #[test]
+    fn fast_reader_agrees_on_mutations(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), "[ a-c\n:\\-\\[\\]{},\"'|#&*é~.]{0,2}", 0..3_usize), 1..4)
+    ) {
+        let mut text = SIMPLE.to_owned();
+        for (at, insert, remove) in edits {
+            let at = at.index(text.len());
+            let end = (at + remove).min(text.len());
+            if text.is_char_boundary(at) && text.is_char_boundary(end) {
+                text.replace_range(at..end, &insert);
+            }
+        }
+        agree(&text);
+    }
+
+    #[test]
+    fn fast_reader_agrees_on_what_is_written(value in json_value()) {
+        agree(&to_string(&value));
+    }
+
+    #[test]
     fn never_panics(text in "[a-c:\\-\\[\\]{},&*!|>#\"'%@?~<0-9. \\n\\t]{0,60}") {
         if let Ok(nodes) = parse_all(&text, &Limits::default()) {
             for node in nodes {
                 let json = node.to_json();
                 prop_assert_eq!(read(&to_string(&json)), json);
-                let _ = node.overlapping(&[0..3]);
+                let _ = node.overlapping(&[0..3, 5..9]);
             }
         }
     }

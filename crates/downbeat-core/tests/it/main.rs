@@ -4,4 +4,6 @@
 #[cfg(test)]
 mod assemble;
 #[cfg(test)]
+mod codes;
+#[cfg(test)]
 mod workload;

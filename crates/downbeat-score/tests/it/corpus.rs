@@ -2,21 +2,26 @@
 
 use std::{fs, path::Path};
 
+use downbeat_core::Json;
 use downbeat_score::{Options, Overlay, Source};
+use serde_json::json;
 
-use crate::{Json, files, serde_json::json, set};
+use crate::{files, set};
 
 /// For extension files that come without a Score file.
-const BASE: &str = "apiVersion: score.dev/v1b1\nmetadata: {name: base}\ncontainers: {main: {image: .}}\n";
+const BASE: &str =
+    "apiVersion: score.dev/v1b1\nmetadata: {name: base}\ncontainers: {main: {image: .}}\n";
 
 fn golden(name: &str, source: &Source<'_>, extension: Option<(&str, &str)>) {
-    let overlay = |(name, text): (&str, &str)| Overlay::Text { name: name.into(), text: text.into() };
+    let overlay =
+        |(name, text): (&str, &str)| Overlay::Text { name: name.into(), text: text.into() };
     let options = Options {
         image: Some("registry.example/image:1".to_owned()),
         extension: extension.map(overlay),
         ..Options::default()
     };
-    let files = files(&[("./appsettings.json", "{\"a\": \"${metadata.name}\"}"), ("file.txt", "text")]);
+    let files =
+        files(&[("./appsettings.json", "{\"a\": \"${metadata.name}\"}"), ("file.txt", "text")]);
     let checked = downbeat_score::check(source, &options, &files);
     let shown: Vec<String> = checked.diagnostics.iter().map(ToString::to_string).collect();
     let Some(converted) = checked.converted else { panic!("{name}: {shown:#?}") };

@@ -1,8 +1,9 @@
 //! What is said about mistakes, and where.
 
 use downbeat_score::{Options, Overlay, Property};
+use serde_json::json;
 
-use crate::{check, convert, files, overlay, score, serde_json::json, shown};
+use crate::{check, convert, files, overlay, score, shown};
 
 #[track_caller]
 fn says(text: &str, options: &Options, expected: &str) {
@@ -82,8 +83,14 @@ fn mistakes_in_containers() {
     let says = |container: &str, expected: &str| {
         says(&score(container, ""), &Options::default(), expected);
     };
-    says("    comand: [a]\n", "score.yaml:6:5: error[SCO-004]: `comand` is not known here (did you mean `command`?)\n");
-    says("    volumes: 1\n", "score.yaml:6:14: error[SCO-005]: expected a map by target, found a number\n");
+    says(
+        "    comand: [a]\n",
+        "score.yaml:6:5: error[SCO-004]: `comand` is not known here (did you mean `command`?)\n",
+    );
+    says(
+        "    volumes: 1\n",
+        "score.yaml:6:14: error[SCO-005]: expected a map by target, found a number\n",
+    );
     says(
         "    volumes: {/a: {}, /b: 1}\n",
         "score.yaml:6:15: error[SCO-003]: `source` is missing\n\
@@ -111,7 +118,10 @@ fn mistakes_in_containers() {
          score.yaml:6:42: error[SCO-005]: expected bytes such as `128M`, `256Mi` or `1.5Gi`, found `1GB`\n\
          score.yaml:6:47: error[SCO-004]: `disk` is not known here (expected `cpu` or `memory`)\n",
     );
-    says("    livenessProbe: {}\n", "score.yaml:6:5: error[SCO-003]: expected `httpGet` or `exec`, found neither\n");
+    says(
+        "    livenessProbe: {}\n",
+        "score.yaml:6:5: error[SCO-003]: expected `httpGet` or `exec`, found neither\n",
+    );
     says(
         "    livenessProbe: {httpGet: {path: /, port: 1, scheme: HTTPS, host: h}}\n",
         "score.yaml:6:49: warning[SCO-004]: `scheme` of a probe has no effect\n\
@@ -156,18 +166,38 @@ fn placeholders() {
 }
 
 #[test]
+fn a_wrong_resource_is_one_mistake() {
+    says(
+        &score("    variables: {A: \"${resources.db.host}\"}\n", "  db: {typ: postgres}\n"),
+        &Options::default(),
+        "score.yaml:8:8: error[SCO-004]: `typ` is not known here (did you mean `type`?)\n",
+    );
+}
+
+#[test]
 fn resources() {
     let says = |resources: &str, expected: &str| {
         says(&score("", resources), &Options::default(), expected);
     };
-    says("  Db: {type: postgres}\n", "score.yaml:7:3: error[SCO-005]: `Db` is not a resource name: expected 2 to 63 lower-case letters, digits and `-`, no `-` at the ends (`db` would be one)\n");
-    says("  db: {type: my/type, id: A, class: 1}\n",
+    says(
+        "  Db: {type: postgres}\n",
+        "score.yaml:7:3: error[SCO-005]: `Db` is not a resource name: expected 2 to 63 lower-case letters, digits and `-`, no `-` at the ends (`db` would be one)\n",
+    );
+    says(
+        "  db: {type: my/type, id: A, class: 1}\n",
         "score.yaml:7:14: error[SCO-005]: expected 2 to 63 letters, digits and `-`, no `-` at the ends, found `my/type`\n\
          score.yaml:7:27: error[SCO-005]: expected 2 to 63 lower-case letters, digits, `-` and `.`, found `A`\n\
-         score.yaml:7:37: error[SCO-005]: expected a string, found a number (write it in quotes)\n");
-    says("  db: {typ: postgres}\n", "score.yaml:7:8: error[SCO-004]: `typ` is not known here (did you mean `type`?)\n");
+         score.yaml:7:37: error[SCO-005]: expected a string, found a number (write it in quotes)\n",
+    );
+    says(
+        "  db: {typ: postgres}\n",
+        "score.yaml:7:8: error[SCO-004]: `typ` is not known here (did you mean `type`?)\n",
+    );
     says("  db: {}\n", "score.yaml:7:3: error[SCO-003]: `type` is missing\n");
-    says("  db: {type: workload}\n", "score.yaml:7:14: warning[SCO-005]: the type `workload` is reserved and may get another meaning\n");
+    says(
+        "  db: {type: workload}\n",
+        "score.yaml:7:14: warning[SCO-005]: the type `workload` is reserved and may get another meaning\n",
+    );
     says(
         "  aa: {type: dns, id: site}\n  bb: {type: s3, id: site}\n",
         "score.yaml:8:3: error[SCO-005]: another resource of `web` is `shared.site` as well, with other type or class\n",
@@ -194,12 +224,19 @@ fn mistakes_name_the_text_they_are_in() {
          property `a..b`: error[SCO-008]: the path has an empty name (from the property `a..b`) (a path is names joined by dots, `containers.main.image`)\n",
     );
     let broken = Options {
-        overrides: vec![overlay("o.yaml", "a: [\n"), overlay("p.yaml", "- 1\n"), overlay("empty.yaml", "")],
+        overrides: vec![
+            overlay("o.yaml", "a: [\n"),
+            overlay("p.yaml", "- 1\n"),
+            overlay("empty.yaml", ""),
+        ],
         properties: vec![
             Property::parse("metadata.name.x=1"),
             Property::parse("containers.main.args.0=1"),
         ],
-        extension: Some(overlay("e.yaml", "spce: {}\nprofile: 1\ndeploy: {when: never, timeout: x, foo: 1}\napiVersion: x\nspec: {a: \"${resources.x.y}\"}\nresources: {nope: {scope: sharde}}\n")),
+        extension: Some(overlay(
+            "e.yaml",
+            "spce: {}\nprofile: 1\ndeploy: {when: never, timeout: x, foo: 1}\napiVersion: x\nspec: {a: \"${resources.x.y}\"}\nresources: {nope: {scope: sharde}}\n",
+        )),
         ..Options::default()
     };
     says(

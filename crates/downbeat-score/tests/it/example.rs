@@ -1,8 +1,9 @@
 //! The worked example of the conversion, byte for byte.
 
+use downbeat_core::Json;
 use downbeat_score::Options;
 
-use crate::{Json, convert, delta, serde_json, set};
+use crate::{convert, delta, set};
 
 const SCORE: &str = r#"apiVersion: score.dev/v1b1
 metadata: {name: web}

@@ -1,5 +1,12 @@
 //! The one integration test of the crate.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails is a test that fails"
+)]
+
 mod agreement;
 mod corpus;
 mod diagnostics;
@@ -10,13 +17,9 @@ mod robustness;
 
 use std::collections::BTreeMap;
 
+use downbeat_core::Json;
 use downbeat_score::{Checked, Converted, Diagnostic, NoFiles, Options, Overlay, Source};
-use serde_json::{Json, json};
-
-mod serde_json {
-    pub(crate) use ::serde_json::{from_str, json};
-    pub(crate) type Json = ::serde_json::Value;
-}
+use serde_json::json;
 
 /// Checks a text that has no files.
 fn check(text: &str, options: &Options) -> Checked {
@@ -48,7 +51,8 @@ fn set(converted: &Converted) -> Json {
 
 /// The delta form of the converter.
 fn delta(converted: &Converted) -> Json {
-    let operation = |(key, value)| json!({ "op": "add", "path": format!("/{key}"), "value": value });
+    let operation =
+        |(key, value)| json!({ "op": "add", "path": format!("/{key}"), "value": value });
     json!({
         "modules": { "add": { (&converted.name): converted.module } },
         "shared": converted.shared.iter().map(operation).collect::<Vec<_>>(),

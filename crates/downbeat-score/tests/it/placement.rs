@@ -1,8 +1,10 @@
 //! Where resources go, and what placeholders for them become.
 
+use downbeat_core::Json;
 use downbeat_score::Options;
+use serde_json::json;
 
-use crate::{Json, convert, overlay, score, serde_json::json, shown};
+use crate::{convert, overlay, score, shown};
 
 /// Converts `resources`, with `use` as a variable; compares externals, shared and the variable.
 #[track_caller]
@@ -11,6 +13,7 @@ fn check(resources: &str, used: &str, externals: Json, shared: Json, variable: &
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "a table reads better without references")]
 fn with(
     options: &Options,
     resources: &str,
@@ -38,8 +41,22 @@ fn by_id_annotation_and_name() {
     let dns = json!({"type": "dns", "class": "default"});
     let s3 = |id: Json| json!({"type": "s3", "class": "admin", "id": id});
     let used = "${resources.db.x} ${resources.db}";
-    check("  db: {type: dns}\n", used, json!({"db": dns}), json!({}), "${externals.db.x} externals.db", "");
-    check("  db: {type: dns, id: site}\n", used, json!({}), json!({"site": dns}), "${shared.site.x} shared.site", "");
+    check(
+        "  db: {type: dns}\n",
+        used,
+        json!({"db": dns}),
+        json!({}),
+        "${externals.db.x} externals.db",
+        "",
+    );
+    check(
+        "  db: {type: dns, id: site}\n",
+        used,
+        json!({}),
+        json!({"site": dns}),
+        "${shared.site.x} shared.site",
+        "",
+    );
     check(
         "  db: {type: s3, id: main-s3, class: admin}\n",
         used,
@@ -64,8 +81,20 @@ fn by_id_annotation_and_name() {
     let nothing = || json!({});
     annotated("externals.my", json!({"my": dns}), nothing(), "${externals.my.x} externals.my", "");
     annotated("shared.my", nothing(), json!({"my": dns}), "${shared.my.x} shared.my", "");
-    annotated("modules.web.externals.my", json!({"my": dns}), nothing(), "${externals.my.x} externals.my", "");
-    annotated("modules.web.externals.a.b", json!({"a.b": dns}), nothing(), "${externals['a.b'].x} externals.a.b", "");
+    annotated(
+        "modules.web.externals.my",
+        json!({"my": dns}),
+        nothing(),
+        "${externals.my.x} externals.my",
+        "",
+    );
+    annotated(
+        "modules.web.externals.a.b",
+        json!({"a.b": dns}),
+        nothing(),
+        "${externals['a.b'].x} externals.a.b",
+        "",
+    );
     annotated(
         "modules.other.externals.my",
         nothing(),
@@ -75,7 +104,15 @@ fn by_id_annotation_and_name() {
     );
     annotated("\"\"", json!({"db": dns}), nothing(), "${externals.db.x} externals.db", "");
     let unchanged = "${resources.db.x} ${resources.db}";
-    for invalid in ["my", "shared.a.b", "modules.web.my", "a.b.c.d", "modules.web.shared.my", "other.my", "shared."] {
+    for invalid in [
+        "my",
+        "shared.a.b",
+        "modules.web.my",
+        "a.b.c.d",
+        "modules.web.shared.my",
+        "other.my",
+        "shared.",
+    ] {
         annotated(invalid, nothing(), nothing(), unchanged, "is no resource id");
     }
     check(
@@ -91,7 +128,14 @@ fn by_id_annotation_and_name() {
 #[test]
 fn without_entry() {
     let none = || json!({});
-    check("  env: {type: environment}\n", "${resources.env.A.b} ${resources.env}", none(), none(), "${values.A.b} values", "");
+    check(
+        "  env: {type: environment}\n",
+        "${resources.env.A.b} ${resources.env}",
+        none(),
+        none(),
+        "${values.A.b} values",
+        "",
+    );
     check(
         "  svc: {type: service}\n",
         "${resources.svc.name}:${resources.svc.port} ${resources.svc}",
@@ -111,12 +155,36 @@ fn by_scope_of_the_extension() {
     };
     let used = "${resources.db.x}";
     let deprecated = "is deprecated";
-    with(&options("shared"), "  db: {type: dns}\n", used, json!({}), json!({"db": dns}), "${shared.db.x}", deprecated);
+    with(
+        &options("shared"),
+        "  db: {type: dns}\n",
+        used,
+        json!({}),
+        json!({"db": dns}),
+        "${shared.db.x}",
+        deprecated,
+    );
     for scope in ["externals", "\"\""] {
-        with(&options(scope), "  db: {type: dns}\n", used, json!({"db": dns}), json!({}), "${externals.db.x}", deprecated);
+        with(
+            &options(scope),
+            "  db: {type: dns}\n",
+            used,
+            json!({"db": dns}),
+            json!({}),
+            "${externals.db.x}",
+            deprecated,
+        );
     }
     let annotated = format!("  db: {{type: dns, {ANNOTATED}externals.my}}}}}}\n");
-    with(&options("shared"), &annotated, used, json!({"my": dns}), json!({}), "${externals.my.x}", deprecated);
+    with(
+        &options("shared"),
+        &annotated,
+        used,
+        json!({"my": dns}),
+        json!({}),
+        "${externals.my.x}",
+        deprecated,
+    );
 }
 
 #[test]

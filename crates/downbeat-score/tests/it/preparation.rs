@@ -1,8 +1,10 @@
 //! Overrides, properties, image, old spellings; and what containers become.
 
+use downbeat_core::Json;
 use downbeat_score::{Options, Overlay, Property};
+use serde_json::json;
 
-use crate::{Json, check, convert, overlay, score, serde_json::json};
+use crate::{check, convert, overlay, score};
 
 /// The body of the container `main`.
 #[track_caller]
@@ -15,14 +17,24 @@ fn container(body: &str, expected: Json) {
     let mut expected = expected;
     expected["id"] = json!("main");
     expected["image"] = json!(".");
-    assert_eq!(main(&score(body, "  vol: {type: volume}\n"), &Options::default()), expected, "{body}");
+    assert_eq!(
+        main(&score(body, "  vol: {type: volume}\n"), &Options::default()),
+        expected,
+        "{body}"
+    );
 }
 
 #[test]
 fn containers() {
     container("", json!({}));
-    container("    command: []\n    args: [a, b]\n    variables: {}\n", json!({"args": ["a", "b"]}));
-    container("    resources: {limits: {cpu: 250m}, requests: {}}\n", json!({"resources": {"limits": {"cpu": "250m"}}}));
+    container(
+        "    command: []\n    args: [a, b]\n    variables: {}\n",
+        json!({"args": ["a", "b"]}),
+    );
+    container(
+        "    resources: {limits: {cpu: 250m}, requests: {}}\n",
+        json!({"resources": {"limits": {"cpu": "250m"}}}),
+    );
     container("    resources: {limits: {}}\n", json!({}));
     container(
         "    livenessProbe: {httpGet: {path: /a, port: 80.0, httpHeaders: [{name: A, value: b}]}}\n    readinessProbe: {httpGet: {path: '', port: 1}}\n",
@@ -47,8 +59,14 @@ fn containers() {
         files,
     );
     let mounts = json!({"volume_mounts": {"/v": {"id": "externals.vol", "sub_path": "s", "read_only": true}}});
-    container("    volumes: {/v: {source: \"${resources.vol}\", path: s, readOnly: true}}\n", mounts.clone());
-    container("    volumes: [{target: /v, source: \"${resources.vol}\", path: s, read_only: true}]\n", mounts);
+    container(
+        "    volumes: {/v: {source: \"${resources.vol}\", path: s, readOnly: true}}\n",
+        mounts.clone(),
+    );
+    container(
+        "    volumes: [{target: /v, source: \"${resources.vol}\", path: s, read_only: true}]\n",
+        mounts,
+    );
 }
 
 #[test]
@@ -70,7 +88,10 @@ fn images() {
 
 #[test]
 fn overrides_then_properties_then_image() {
-    let text = score("    args: [a, b]\n    variables: {A: a, B: b}\n", "  db: {type: dns, params: {x: 1, y: {z: 2}}}\n");
+    let text = score(
+        "    args: [a, b]\n    variables: {A: a, B: b}\n",
+        "  db: {type: dns, params: {x: 1, y: {z: 2}}}\n",
+    );
     let options = Options {
         overrides: vec![
             overlay("o.yaml", "containers: {main: {args: [c], variables: {B: null, C: c}}}\n"),

@@ -3,7 +3,7 @@
 use downbeat_score::{Options, Property};
 use proptest::{prelude::*, sample::Index};
 
-use crate::{check, overlay, shown};
+use crate::{check, overlay, score, shown};
 
 const SAMPLE: &str = include_str!("../data/sixty-lines.yaml");
 
@@ -71,6 +71,33 @@ proptest! {
     }
 }
 
+/// Files made to cost the square of their length.
+#[test]
+fn many_findings_end_somewhere() {
+    let many = |entry: &dyn Fn(usize) -> String| (0..3000).map(entry).collect::<String>();
+    let texts = [
+        many(&|index| format!("unknown{index}: 1\n")),
+        score(
+            "    variables:\n      A: b\n",
+            &many(&|index| format!("  r{index}: {{type: dns, x: 1}}\n")),
+        ),
+        score(
+            &format!(
+                "    variables: {{A: \"{}\"}}\n",
+                many(&|index| format!("${{resources.x{index}.a}}"))
+            ),
+            &(0..3000).map(|index| format!("  r{index}: {{type: dns}}\n")).collect::<String>(),
+        ),
+    ];
+    for text in texts {
+        let found = check(&text, &options()).diagnostics;
+        assert_eq!(found.len(), 201);
+        assert!(found[200].message.ends_with("more findings are not shown"), "{}", found[200]);
+    }
+    let wide: String = (0..30_000).map(|index| format!("{index},")).collect();
+    assert!(shown(&check(&format!("a: [{wide}]"), &options()).diagnostics).contains("SCO-002"));
+}
+
 #[test]
 fn too_much_is_refused_early() {
     let refused = |text: &str, part: &str| {
@@ -82,7 +109,9 @@ fn too_much_is_refused_early() {
     refused(&"#".repeat((1 << 20) + 1), "longer than 1048576 bytes");
     refused(&format!("a: {}", "[".repeat(100)), "");
     let bomb: String = (1..10)
-        .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(",")))
+        .map(|level| {
+            format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(","))
+        })
         .collect();
     refused(&format!("a0: &a0 x\n{bomb}"), "aliases");
     let deep = Options {

@@ -120,7 +120,9 @@ async fn delete(
                 Code::NotImplemented,
                 format!("What the driver `{}` made cannot be deleted yet.", row.driver_type),
             )
-            .with_hint("Send `detach=true` to forget the resource, and delete the real thing by hand."));
+            .with_hint(
+                "Send `detach=true` to forget the resource, and delete the real thing by hand.",
+            ));
         }
     }
     store::forget(&mut tx, &scope, &key).await?;
@@ -166,12 +168,7 @@ async fn pin(
 
 /// The resource that the path names. Without a class it is the one of class `default`, or the only
 /// one.
-async fn find(
-    conn: &mut AnyConnection,
-    scope: &EnvScope,
-    kind: &str,
-    id: &str,
-) -> Result<Row> {
+async fn find(conn: &mut AnyConnection, scope: &EnvScope, kind: &str, id: &str) -> Result<Row> {
     environment::require(&mut *conn, scope).await?;
     let (resource_type, class) = match kind.split_once('.') {
         Some((resource_type, class)) => (resource_type, Some(class)),
@@ -201,7 +198,7 @@ async fn is_needed(conn: &mut AnyConnection, scope: &EnvScope, row: &Row) -> Res
     let Some(graph) = last.and_then(|last| last.graph_id) else { return Ok(false) };
     let graph = graph::find(conn, scope, &graph).await?;
     let mut nodes = graph.into_iter().flat_map(|graph| graph.nodes);
-    Ok(nodes.any(|node| node["guresid"] == row.guresid.as_str()))
+    Ok(nodes.any(|node| node.get("guresid").is_some_and(|id| *id == *row.guresid)))
 }
 
 /// A resource as it is shown.

@@ -127,8 +127,7 @@ async fn create(
     let mut environments = Vec::new();
     if let Some(EnvironmentBase { id, name, r#type }) = first {
         let new = super::environment::New { id, name, kind: r#type, from_deploy_id: None };
-        environments
-            .push(super::environment::add(&mut tx, &app, new, now, caller.id()).await?);
+        environments.push(super::environment::add(&mut tx, &app, new, now, caller.id()).await?);
     }
     commit(tx).await?;
     Ok((StatusCode::CREATED, Json(wire(&org, row, environments))))

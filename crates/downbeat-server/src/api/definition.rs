@@ -369,7 +369,12 @@ async fn find(
 }
 
 /// Makes sure that what a definition names is there and fits.
-async fn check(tx: &mut Tx, scope: &OrgScope, content: &Content, resource_type: &str) -> Result<()> {
+async fn check(
+    tx: &mut Tx,
+    scope: &OrgScope,
+    content: &Content,
+    resource_type: &str,
+) -> Result<()> {
     driver::check_reference(&mut *tx, scope, &content.body.driver_type, resource_type).await?;
     match &content.body.driver_account {
         Some(account) if !account.contains("${") && !Grammar::Definition.accepts(account) => {

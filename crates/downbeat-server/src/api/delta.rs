@@ -107,7 +107,10 @@ async fn create(
     operation_id = "getDelta", tag = "Delta",
     responses(
         (status = 200, body = Delta, description = "The delta."),
-        (status = 404, body = String, description = "There is no such delta."),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such delta.",
+        ),
     ),
 )]
 async fn get(
@@ -127,7 +130,10 @@ async fn get(
     request_body = DeltaRequest,
     responses(
         (status = 204, description = "The delta is replaced."),
-        (status = 404, body = String, description = "There is no such delta."),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such delta.",
+        ),
     ),
 )]
 async fn put(
@@ -153,7 +159,10 @@ async fn put(
     request_body = Vec<DeltaRequest>,
     responses(
         (status = 200, body = Delta, description = "The merged delta."),
-        (status = 404, body = String, description = "There is no such delta."),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such delta.",
+        ),
     ),
 )]
 async fn patch(
@@ -185,7 +194,10 @@ async fn patch(
     request_body = bool,
     responses(
         (status = 204, description = "Done."),
-        (status = 404, body = String, description = "There is no such delta."),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such delta.",
+        ),
     ),
 )]
 async fn put_archived(
@@ -211,7 +223,10 @@ async fn put_archived(
     request_body = String,
     responses(
         (status = 204, description = "Done."),
-        (status = 404, body = String, description = "There is no such delta."),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such delta.",
+        ),
     ),
 )]
 async fn put_env_id(
@@ -237,7 +252,10 @@ async fn put_env_id(
     request_body = String,
     responses(
         (status = 204, description = "Done."),
-        (status = 404, body = String, description = "There is no such delta."),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such delta.",
+        ),
     ),
 )]
 async fn put_name(
@@ -268,7 +286,9 @@ async fn writable(tx: &mut Tx, scope: &AppScope, id: &str) -> Result<Row> {
     let row = store::find(&mut *tx, scope, id).await?.ok_or_else(|| missing(id))?;
     if row.archived {
         return Err(Problem::invalid(format!("The delta `{id}` is archived and cannot change."))
-            .with_hint(format!("Bring it back with `PUT …/deltas/{id}/metadata/archived` `false`.")));
+            .with_hint(format!(
+                "Bring it back with `PUT …/deltas/{id}/metadata/archived` `false`."
+            )));
     }
     Ok(row)
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::deployment::{
     Delivery, Deployment, DeploymentError, DeploymentProgress, DeploymentRequest, NodeError,
-    NodeProgress, PipelineReference,
+    NodeProgress, PipelineReferenceRequest,
 };
 use downbeat_core::{DeploymentSet, Json as Value};
 use downbeat_store::{
@@ -22,11 +22,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    common::new_hex,
-    environment,
-    set::apply_to,
-};
+use super::{common::new_hex, environment, set::apply_to};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
@@ -108,7 +104,8 @@ async fn create(
     let requested = request.value_set_version_id.as_deref();
     let value_set_version_id = value_set_version(&mut tx, &scope, requested).await?;
     let set_id = set::put(&mut tx, scope.in_app(), &content, now).await?;
-    let pipeline = request.pipeline.filter(|pipeline| *pipeline != PipelineReference::default());
+    let pipeline =
+        request.pipeline.filter(|pipeline| *pipeline != PipelineReferenceRequest::default());
     let mut row = Row {
         id: new_hex(16),
         number: 0,

@@ -4,7 +4,7 @@ mod built_in;
 
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::driver::{CreateResourceDriver, ResourceDriver, UpdateResourceDriver};
-use downbeat_core::{id::Grammar, suggest};
+use downbeat_core::{Code, id::Grammar, suggest};
 use downbeat_store::{
     AnyConnection, OrgScope, active_resource, commit, definition,
     driver::{self as store, StoredDriver as Row},
@@ -213,11 +213,7 @@ pub(super) async fn check_reference(
     }
 }
 
-async fn unknown(
-    conn: &mut AnyConnection,
-    scope: &OrgScope,
-    driver_type: &str,
-) -> Result<Problem> {
+async fn unknown(conn: &mut AnyConnection, scope: &OrgScope, driver_type: &str) -> Result<Problem> {
     let own = store::list(conn, scope).await?;
     let own = own.iter().map(|row| format!("{}/{}", scope.org(), row.id));
     let built_in = built_in::ids().map(|id| format!("{}/{id}", built_in::ORG));
@@ -228,6 +224,7 @@ async fn unknown(
         None => "`GET …/resources/drivers` lists the drivers; name one as `<org>/<id>`.".to_owned(),
     };
     Ok(Problem::invalid(format!("There is no driver `{}`.", short(driver_type)))
+        .with_code(Code::UnknownDriver)
         .with_hint(hint)
         .at("/driver_type", "not a known driver"))
 }

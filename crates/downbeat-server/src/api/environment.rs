@@ -23,7 +23,8 @@ use crate::{
 };
 
 /// Drivers whose resources are nothing outside the database: forgetting them removes them.
-pub(super) const DRIVERS_WITHOUT_WORLD: [&str; 3] = ["humanitec/echo", "humanitec/static", "humanitec/template"];
+pub(super) const DRIVERS_WITHOUT_WORLD: [&str; 3] =
+    ["humanitec/echo", "humanitec/static", "humanitec/template"];
 
 /// Operations of this noun.
 pub fn routes() -> OpenApiRouter<AppState> {

@@ -62,7 +62,10 @@ async fn create(
     let row = Row { id: new.id, description: new.description.unwrap_or_default() };
     let mut tx = state.db.write().await?;
     if store::find(&mut tx, &scope, &row.id).await?.is_some() {
-        return Err(Problem::conflict(format!("The environment type `{}` exists already.", row.id)));
+        return Err(Problem::conflict(format!(
+            "The environment type `{}` exists already.",
+            row.id
+        )));
     }
     store::create(&mut tx, &scope, &row).await?;
     commit(tx).await?;

@@ -29,6 +29,7 @@ use crate::{
 };
 
 /// Operations of this noun.
+#[expect(deprecated, reason = "v1 clients still call the old operation")]
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(create)).routes(routes!(get)).routes(routes!(query))
 }

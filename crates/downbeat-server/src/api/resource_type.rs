@@ -8,7 +8,8 @@ use downbeat_api::resource_type::{
     CreateResourceType, PatchResourceType, ResourceType, UpdateResourceType,
 };
 use downbeat_core::{
-    Json as Value, JsonMap, id::Grammar,
+    Json as Value, JsonMap,
+    id::Grammar,
     resource_type::{Catalogue, ResourceType as Core},
 };
 use downbeat_store::{

@@ -36,7 +36,12 @@ async fn convert(
     caller.may_read(&org)?;
     let properties = request.property_overrides.unwrap_or_default();
     let options = Options {
-        overrides: request.overrides.filter(Value::is_object).map(Overlay::Json).into_iter().collect(),
+        overrides: request
+            .overrides
+            .filter(Value::is_object)
+            .map(Overlay::Json)
+            .into_iter()
+            .collect(),
         properties: properties
             .into_iter()
             .map(|(path, value)| Property { path, value: Some(value).filter(|v| !v.is_null()) })

@@ -8,7 +8,7 @@ use downbeat_api::{
     delta::{DeltaRequest, PlainDelta},
     set::{ResourceInputs, Set, SetOrDelta},
 };
-use downbeat_core::{Delta, DeploymentSet, JsonMap, Module, Resource, delta as core, graph};
+use downbeat_core::{Delta, DeploymentSet, Module, Resource, delta as core, graph};
 use downbeat_store::{
     AnyConnection, AppScope, application, commit,
     set::{self as store, StoredSet},
@@ -38,7 +38,10 @@ pub fn routes() -> OpenApiRouter<AppState> {
     get, path = "/orgs/{orgId}/apps/{appId}/sets", operation_id = "listSets", tag = "Set",
     responses(
         (status = 200, body = Vec<Set>, description = "The sets."),
-        (status = 404, body = String, description = "There is no such application."),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such application.",
+        ),
     ),
 )]
 async fn list(
@@ -69,7 +72,10 @@ struct Compare {
     operation_id = "getSet", tag = "Set",
     responses(
         (status = 200, body = SetOrDelta, description = "The set, or the delta to it."),
-        (status = 404, body = String, description = "There is no such set."),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such set.",
+        ),
     ),
 )]
 async fn get(
@@ -95,7 +101,10 @@ async fn get(
     operation_id = "getDiff", tag = "Set",
     responses(
         (status = 200, body = PlainDelta, description = "The delta from the source set."),
-        (status = 404, body = String, description = "There is no such set."),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such set.",
+        ),
     ),
 )]
 async fn diff(
@@ -116,8 +125,14 @@ async fn diff(
     operation_id = "updateSet", tag = "Set",
     request_body = DeltaRequest,
     responses(
-        (status = 200, body = String, description = "Id of the new set."),
-        (status = 404, body = String, description = "There is no such set."),
+        (
+            status = 200, body = String, content_type = "application/json",
+            description = "Id of the new set.",
+        ),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such set.",
+        ),
     ),
 )]
 async fn apply(
@@ -142,7 +157,10 @@ async fn apply(
     operation_id = "getSetResourceInputs", tag = "Set",
     responses(
         (status = 200, body = Vec<ResourceInputs>, description = "The resources."),
-        (status = 404, body = String, description = "There is no such set."),
+        (
+            status = 404, body = String, content_type = "application/json",
+            description = "There is no such set.",
+        ),
     ),
 )]
 async fn resources(
@@ -181,12 +199,15 @@ fn resource_inputs(id: String, resource: &Resource) -> ResourceInputs {
         id,
         r#type: resource.resource_type.clone(),
         class: resource.class().to_owned(),
-        resource: resource.params.clone().unwrap_or_else(JsonMap::new),
+        resource: resource.params.clone().unwrap_or_default(),
     }
 }
 
-/// The set of this id; `0` is the empty one.
+/// The set of this id; `0` is the empty one, which every application has.
 async fn find(conn: &mut AnyConnection, scope: &AppScope, id: &str) -> Result<StoredSet> {
+    if application::find(&mut *conn, scope).await?.is_none() {
+        return Err(bare_not_found("application", scope.app()));
+    }
     store::find(conn, scope, id).await?.ok_or_else(|| bare_not_found("set", id))
 }
 

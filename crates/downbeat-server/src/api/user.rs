@@ -19,8 +19,7 @@ use crate::{
 };
 
 /// Roles in an organization.
-const ROLES: [&str; 5] =
-    [ADMINISTRATOR, "manager", "member", "artefactContributor", "orgViewer"];
+const ROLES: [&str; 5] = [ADMINISTRATOR, "manager", "member", "artefactContributor", "orgViewer"];
 /// Kind of a program's account.
 const SERVICE: &str = "service";
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::{
     ErrorBody,
-    value::{CreateValue, PatchValue, PutValue, SecretReference, Source, Value},
+    value::{CreateValue, PatchValue, PutValue, SecretReference, SharedValue, Source},
 };
 use downbeat_core::{Code, Secret, id::Grammar};
 use downbeat_store::{
@@ -50,13 +50,13 @@ pub fn routes() -> OpenApiRouter<AppState> {
 #[utoipa::path(
     get, path = "/orgs/{orgId}/apps/{appId}/values",
     operation_id = "listApplicationValues", tag = "Value",
-    responses((status = 200, body = Vec<Value>, description = "All values, by key.")),
+    responses((status = 200, body = Vec<SharedValue>, description = "All values, by key.")),
 )]
 async fn list_app(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
-) -> Result<Json<Vec<Value>>> {
+) -> Result<Json<Vec<SharedValue>>> {
     list(&state, &Level::app(&caller.may_read(&org)?.app(&app))).await
 }
 
@@ -64,13 +64,13 @@ async fn list_app(
 #[utoipa::path(
     get, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/values",
     operation_id = "listEnvironmentValues", tag = "Value",
-    responses((status = 200, body = Vec<Value>, description = "All values, by key.")),
+    responses((status = 200, body = Vec<SharedValue>, description = "All values, by key.")),
 )]
 async fn list_env(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, app, env)): Path<(String, String, String)>,
-) -> Result<Json<Vec<Value>>> {
+) -> Result<Json<Vec<SharedValue>>> {
     list(&state, &Level::env(&caller.may_read(&org)?.app(&app).env(&env))).await
 }
 
@@ -80,7 +80,7 @@ async fn list_env(
     operation_id = "createApplicationValue", tag = "Value",
     request_body = CreateValue,
     responses(
-        (status = 201, body = Value, description = "The new value."),
+        (status = 201, body = SharedValue, description = "The new value."),
         (status = 409, body = ErrorBody, description = "The key is taken at this level."),
     ),
 )]
@@ -89,7 +89,7 @@ async fn create_app(
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
     Body(new): Body<CreateValue>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Json<SharedValue>)> {
     let level = Level::app(&caller.may_change(&org)?.app(&app));
     create(&state, &caller, &level, new).await
 }
@@ -100,7 +100,7 @@ async fn create_app(
     operation_id = "createEnvironmentValue", tag = "Value",
     request_body = CreateValue,
     responses(
-        (status = 201, body = Value, description = "The new value."),
+        (status = 201, body = SharedValue, description = "The new value."),
         (status = 409, body = ErrorBody, description = "The key is taken at this level."),
     ),
 )]
@@ -109,7 +109,7 @@ async fn create_env(
     caller: Caller,
     Path((org, app, env)): Path<(String, String, String)>,
     Body(new): Body<CreateValue>,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Json<SharedValue>)> {
     let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
     create(&state, &caller, &level, new).await
 }
@@ -149,14 +149,14 @@ async fn clear_env(
     put, path = "/orgs/{orgId}/apps/{appId}/values/{key}",
     operation_id = "replaceApplicationValue", tag = "Value",
     request_body = PutValue,
-    responses((status = 200, body = Value, description = "The value as it is now.")),
+    responses((status = 200, body = SharedValue, description = "The value as it is now.")),
 )]
 async fn put_app(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, app, key)): Path<(String, String, String)>,
     Body(new): Body<PutValue>,
-) -> Result<Json<Value>> {
+) -> Result<Json<SharedValue>> {
     let level = Level::app(&caller.may_change(&org)?.app(&app));
     update(&state, &caller, &level, &key, replacing(new)).await
 }
@@ -166,14 +166,14 @@ async fn put_app(
     put, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/values/{key}",
     operation_id = "replaceEnvironmentValue", tag = "Value",
     request_body = PutValue,
-    responses((status = 200, body = Value, description = "The value as it is now.")),
+    responses((status = 200, body = SharedValue, description = "The value as it is now.")),
 )]
 async fn put_env(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, app, env, key)): Path<(String, String, String, String)>,
     Body(new): Body<PutValue>,
-) -> Result<Json<Value>> {
+) -> Result<Json<SharedValue>> {
     let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
     update(&state, &caller, &level, &key, replacing(new)).await
 }
@@ -183,14 +183,14 @@ async fn put_env(
     patch, path = "/orgs/{orgId}/apps/{appId}/values/{key}",
     operation_id = "patchApplicationValue", tag = "Value",
     request_body = PatchValue,
-    responses((status = 200, body = Value, description = "The value as it is now.")),
+    responses((status = 200, body = SharedValue, description = "The value as it is now.")),
 )]
 async fn patch_app(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, app, key)): Path<(String, String, String)>,
     Body(change): Body<PatchValue>,
-) -> Result<Json<Value>> {
+) -> Result<Json<SharedValue>> {
     let level = Level::app(&caller.may_change(&org)?.app(&app));
     update(&state, &caller, &level, &key, patching(change)).await
 }
@@ -200,14 +200,14 @@ async fn patch_app(
     patch, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/values/{key}",
     operation_id = "patchEnvironmentValue", tag = "Value",
     request_body = PatchValue,
-    responses((status = 200, body = Value, description = "The value as it is now.")),
+    responses((status = 200, body = SharedValue, description = "The value as it is now.")),
 )]
 async fn patch_env(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, app, env, key)): Path<(String, String, String, String)>,
     Body(change): Body<PatchValue>,
-) -> Result<Json<Value>> {
+) -> Result<Json<SharedValue>> {
     let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
     update(&state, &caller, &level, &key, patching(change)).await
 }
@@ -242,7 +242,7 @@ async fn delete_env(
     delete(&state, &caller, &level, &key).await
 }
 
-async fn list(state: &AppState, level: &Level) -> Result<Json<Vec<Value>>> {
+async fn list(state: &AppState, level: &Level) -> Result<Json<Vec<SharedValue>>> {
     let mut conn = state.db.read().await?;
     require_level(&mut conn, level).await?;
     Ok(Json(view(&mut conn, level).await?.into_values().collect()))
@@ -253,7 +253,7 @@ async fn create(
     caller: &Caller,
     level: &Level,
     new: CreateValue,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Json<SharedValue>)> {
     check_grammar(Grammar::ValueKey, "key of a value", "/key", &new.key)?;
     let mut tx = state.db.write().await?;
     require_active_level(&mut tx, level).await?;
@@ -319,7 +319,7 @@ async fn update(
     level: &Level,
     key: &str,
     update: Update,
-) -> Result<Json<Value>> {
+) -> Result<Json<SharedValue>> {
     let mut tx = state.db.write().await?;
     require_active_level(&mut tx, level).await?;
     let mut row = require(&mut tx, level, key).await?;
@@ -347,12 +347,7 @@ async fn update(
     Ok(Json(wire(row, level)))
 }
 
-async fn delete(
-    state: &AppState,
-    caller: &Caller,
-    level: &Level,
-    key: &str,
-) -> Result<StatusCode> {
+async fn delete(state: &AppState, caller: &Caller, level: &Level, key: &str) -> Result<StatusCode> {
     let mut tx = state.db.write().await?;
     require_active_level(&mut tx, level).await?;
     require(&mut tx, level, key).await?;
@@ -482,7 +477,7 @@ async fn same_secrecy_as_app(
 pub(super) async fn view(
     conn: &mut AnyConnection,
     level: &Level,
-) -> Result<BTreeMap<String, Value>> {
+) -> Result<BTreeMap<String, SharedValue>> {
     let mut values = BTreeMap::new();
     let app = Level::app(level.in_app());
     for row in store::list(&mut *conn, &app).await? {
@@ -538,8 +533,8 @@ fn as_in_v1(problem: Problem) -> Problem {
     problem
 }
 
-pub(super) fn wire(row: Row, level: &Level) -> Value {
-    Value {
+pub(super) fn wire(row: Row, level: &Level) -> SharedValue {
+    SharedValue {
         key: row.key,
         value: row.value,
         description: row.description,
@@ -554,7 +549,7 @@ pub(super) fn wire(row: Row, level: &Level) -> Value {
 }
 
 /// The row that makes a level have a value as an older version shows it.
-pub(super) fn row(value: Value, now: Timestamp) -> Row {
+pub(super) fn row(value: SharedValue, now: Timestamp) -> Row {
     Row {
         key: value.key,
         description: value.description,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use axum::{Json, extract::State, http::StatusCode};
-use downbeat_api::value::{Change, Source, Value, ValueSetAction, ValueSetVersion};
+use downbeat_api::value::{Change, SharedValue, Source, ValueSetAction, ValueSetVersion};
 use downbeat_core::Json as Document;
 use downbeat_store::{
     AnyConnection, Error, Tx, commit,
@@ -331,7 +331,7 @@ async fn purge(
 }
 
 /// The version without the purged value; nothing when it does not show it.
-fn without(mut row: Row, key: &str, purged: &Value) -> Result<Option<Row>> {
+fn without(mut row: Row, key: &str, purged: &SharedValue) -> Result<Option<Row>> {
     let mut values = content(&row)?;
     if values.get(key) != Some(purged) {
         return Ok(None);
@@ -435,7 +435,10 @@ fn result_of(action: Action, level: &Level) -> String {
 
 /// The JSON patch that turns one set of values into the other, in the order of the keys. Keys need
 /// no escape in a pointer.
-fn diff(before: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>) -> Vec<Change> {
+fn diff(
+    before: &BTreeMap<String, SharedValue>,
+    now: &BTreeMap<String, SharedValue>,
+) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut change = |op: &str, path: String, value: Option<Document>| {
         changes.push(Change { op: op.to_owned(), path, value });
@@ -479,7 +482,7 @@ async fn require_level(conn: &mut AnyConnection, level: &Level) -> Result<()> {
     }
 }
 
-fn content(row: &Row) -> Result<BTreeMap<String, Value>> {
+fn content(row: &Row) -> Result<BTreeMap<String, SharedValue>> {
     parse(row.content.clone(), "content")
 }
 

@@ -34,7 +34,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 ];
 
 /// Keys must not come from a template: they would be made again on every rendering.
-fn refuse(_: &mut Context, _: Args<'_>) -> Result<Value, Fail> {
+fn refuse(_: &mut Context, _: &mut Args<'_>) -> Result<Value, Fail> {
     Err("not available: keys, certificates and password hashes cannot be made in templates".into())
 }
 

@@ -13,7 +13,9 @@ use Type::{Any, Str};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("now", &[], |context, _| Ok(now(context)?.into())),
-    function("date", &[Str, Any], |context, args| in_zone(context, &args.str(0), args.get(1), "UTC")),
+    function("date", &[Str, Any], |context, args| {
+        in_zone(context, &args.str(0), args.get(1), "UTC")
+    }),
     function("dateInZone", &[Str, Any, Str], |context, args| {
         in_zone(context, &args.str(0), args.get(1), &args.str(2))
     }),
@@ -26,10 +28,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("htmlDateInZone", &[Any, Str], |context, args| {
         in_zone(context, "2006-01-02", args.get(0), &args.str(1))
     }),
-    function("dateModify", &[Str, Type::Time], |_, args| modify(&args, true)),
-    function("date_modify", &[Str, Type::Time], |_, args| modify(&args, true)),
-    function("mustDateModify", &[Str, Type::Time], |_, args| modify(&args, false)),
-    function("must_date_modify", &[Str, Type::Time], |_, args| modify(&args, false)),
+    function("dateModify", &[Str, Type::Time], |_, args| modify(args, true)),
+    function("date_modify", &[Str, Type::Time], |_, args| modify(args, true)),
+    function("mustDateModify", &[Str, Type::Time], |_, args| modify(args, false)),
+    function("must_date_modify", &[Str, Type::Time], |_, args| modify(args, false)),
     function("ago", &[Any], |context, args| {
         let then = time_of(context, args.get(0))?;
         let elapsed = now(context)?.0.timestamp().duration_since(then.0.timestamp());
@@ -125,11 +127,12 @@ fn modify(args: &Args<'_>, lenient: bool) -> Result<Value, Fail> {
         Err(_) if lenient => return Ok(args.get(1).clone()),
         Err(message) => return Err(message.into()),
     };
-    let moved = time.0.checked_add(SignedDuration::from_nanos(nanos)).map_err(|_| "time out of range")?;
+    let moved =
+        time.0.checked_add(SignedDuration::from_nanos(nanos)).map_err(|_| "time out of range")?;
     Ok(Time(Box::new(moved)).into())
 }
 
-fn duration_round(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn duration_round(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let nanos = match &args.get(0).data {
         Data::Str(text) => parse_duration(&text.to_str()).unwrap_or(0),
         Data::Int64(nanos) => *nanos,
@@ -195,7 +198,8 @@ fn parse_duration(text: &str) -> Result<i64, String> {
                 return Err(format!("time: unknown unit {unit} in duration {}", shown()));
             }
         };
-        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
+        let whole: i128 =
+            if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
         exact = exact.saturating_add(whole.saturating_mul(size));
         if !fraction.is_empty() {
             total += format!("0.{fraction}").parse::<f64>().unwrap_or(0.0) * size as f64;
@@ -217,8 +221,8 @@ fn duration_text(nanos: i128) -> String {
     let second = NANOS.unsigned_abs();
     if nanos < second {
         let (size, unit) = match nanos {
-            ..1_000 => (1, "ns"),
-            ..1_000_000 => (1_000, "µs"),
+            0..1_000 => (1, "ns"),
+            1_000..1_000_000 => (1_000, "µs"),
             _ => (1_000_000, "ms"),
         };
         return format!("{sign}{}{unit}", fraction_text(nanos, size));
@@ -234,7 +238,7 @@ fn duration_text(nanos: i128) -> String {
 
 fn fraction_text(value: u128, size: u128) -> String {
     let digits = size.ilog10() as usize;
-    if value % size == 0 {
+    if value.is_multiple_of(size) {
         return (value / size).to_string();
     }
     let fraction = format!("{:0digits$}", value % size);
@@ -278,8 +282,18 @@ mod layout {
     use super::{Date, Offset, Time, TimeZone, Zoned};
 
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September",
-        "October", "November", "December",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ];
     const DAYS: [&str; 7] =
         ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -311,9 +325,17 @@ mod layout {
         LowerPm,
         ZoneName,
         /// A numeric offset: `Z` for zero, parts shown, colons.
-        Offset { z: bool, parts: u8, colons: bool },
+        Offset {
+            z: bool,
+            parts: u8,
+            colons: bool,
+        },
         /// `.000` or `.999`, with the separator it was written with.
-        Fraction { digits: u8, trim: bool, separator: char },
+        Fraction {
+            digits: u8,
+            trim: bool,
+            separator: char,
+        },
     }
 
     const ELEMENTS: &[(&str, Element)] = &[
@@ -503,7 +525,8 @@ mod layout {
             let (value, element) = (quoted(value), quoted(element));
             format!("parsing time {whole} as {layout}: cannot parse {value} as {element}")
         };
-        let out_of_range = |what: &str| format!("parsing time {}: {what} out of range", quoted(text));
+        let out_of_range =
+            |what: &str| format!("parsing time {}: {what} out of range", quoted(text));
         let mut rest_layout = layout;
         let mut value = text;
         loop {
@@ -520,9 +543,7 @@ mod layout {
                 break;
             };
             let start = rest_layout.len() - before.len() - after.len();
-            let shown = rest_layout
-                .get(before.len()..before.len() + start)
-                .unwrap_or_default();
+            let shown = rest_layout.get(before.len()..before.len() + start).unwrap_or_default();
             match read(&mut reading, element, value, after) {
                 Ok(rest) => value = rest,
                 Err(Problem::Syntax) => return Err(failed(value, shown)),
@@ -536,8 +557,9 @@ mod layout {
             _ => {}
         }
         let date = match reading.year_day {
-            Some(day) => Date::new(reading.year, 1, 1)
-                .and_then(|date| date.with().day_of_year(day).build()),
+            Some(day) => {
+                Date::new(reading.year, 1, 1).and_then(|date| date.with().day_of_year(day).build())
+            }
             None => Date::new(reading.year, reading.month, reading.day),
         };
         let date = date.map_err(|_| out_of_range("day"))?;
@@ -660,7 +682,8 @@ mod layout {
                 rest = if wanted { tail } else { read_fraction(reading, tail, None)? };
             }
             Element::UpperPm | Element::LowerPm => {
-                let (am, pm) = if element == Element::UpperPm { ("AM", "PM") } else { ("am", "pm") };
+                let (am, pm) =
+                    if element == Element::UpperPm { ("AM", "PM") } else { ("am", "pm") };
                 if let Some(tail) = value.strip_prefix(pm) {
                     (reading.pm, rest) = (Some(true), tail);
                 } else {

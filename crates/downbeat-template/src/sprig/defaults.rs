@@ -6,7 +6,7 @@ use crate::value::{Data, Value};
 use Type::{Any, Bool};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("default", &[Any], |_, mut args| {
+    function("default", &[Any], |_, args| {
         let index = usize::from(args.len() > 1 && !is_empty(args.get(1)));
         Ok(args.take(index))
     })
@@ -21,12 +21,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("all", &[], |_, args| Ok((!args.rest(0).iter().any(is_empty)).into()))
         .rest(Any)
         .shallow(),
-    function("any", &[], |_, args| {
-        Ok(args.rest(0).iter().any(|value| !is_empty(value)).into())
-    })
-    .rest(Any)
-    .shallow(),
-    function("ternary", &[Any, Any, Bool], |_, mut args| {
+    function("any", &[], |_, args| Ok(args.rest(0).iter().any(|value| !is_empty(value)).into()))
+        .rest(Any)
+        .shallow(),
+    function("ternary", &[Any, Any, Bool], |_, args| {
         let index = usize::from(!args.bool(2));
         Ok(args.take(index))
     })
@@ -42,7 +40,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     })
     .shallow(),
     function("fail", &[Type::Str], |_, args| Err(Fail::from(args.str(0).into_owned()))),
-    function("required", &[Type::Str, Any], |_, mut args| {
+    function("required", &[Type::Str, Any], |_, args| {
         let missing = match &args.get(1).data {
             Data::Nil | Data::NoValue => true,
             Data::Str(text) => text.is_empty(),

@@ -16,10 +16,9 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     })
     .shallow(),
     function("set", &[Type::Map, Str, Any], set).own(),
-    function("unset", &[Type::Map, Str], |_, mut args| {
-        if let Some(map) = args.map(0) {
-            map.write().remove(&*args.str(1));
-        }
+    function("unset", &[Type::Map, Str], |_, args| {
+        let Some(map) = args.map(0) else { return Ok(Value::object()) };
+        map.write().remove(&*args.str(1));
         Ok(args.take(0))
     })
     .own(),
@@ -55,10 +54,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         Ok(List::new(ListKind::Any, values).into())
     })
     .shallow(),
-    function("pick", &[Type::Map], |context, args| select(context, &args, true))
-        .rest(Str)
-        .shallow(),
-    function("omit", &[Type::Map], |context, args| select(context, &args, false))
+    function("pick", &[Type::Map], |context, args| select(context, args, true)).rest(Str).shallow(),
+    function("omit", &[Type::Map], |context, args| select(context, args, false))
         .rest(Str)
         .shallow(),
     function("merge", &[Type::Map], |context, args| merge_all(context, args, false))
@@ -76,10 +73,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("dig", &[], dig).rest(Any).shallow(),
 ];
 
-fn dict(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn dict(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     context.budget.spend_list(args.len())?;
     let mut entries = Entries::new();
-    let mut args = args.into_rest(0);
+    let mut args = args.take_all();
     while let Some(key) = args.next() {
         let text = match &key.data {
             Data::Str(text) => text.to_str().into_owned(),
@@ -92,7 +89,7 @@ fn dict(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
     Ok(Map::new(MapKind::Any, entries).into())
 }
 
-fn set(context: &mut Context, mut args: Args<'_>) -> Result<Value, Fail> {
+fn set(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let value = args.take(2).taint_if(args.get(1).has_taint());
     let map = args.map(0).ok_or("assignment to entry in nil map")?;
     refuse_cycle(&mut context.budget, map, &value)?;
@@ -147,7 +144,7 @@ fn select(context: &mut Context, args: &Args<'_>, listed: bool) -> Result<Value,
     Ok(Map::new(MapKind::Any, entries).into())
 }
 
-fn dig(_: &mut Context, mut args: Args<'_>) -> Result<Value, Fail> {
+fn dig(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let count = args.len();
     if count < 3 {
         return Err("dig needs at least three arguments".into());
@@ -184,7 +181,7 @@ fn conversion(value: &Value, wanted: &str) -> Fail {
 
 // Merging.
 
-fn merge_all(context: &mut Context, mut args: Args<'_>, overwrite: bool) -> Result<Value, Fail> {
+fn merge_all(context: &mut Context, args: &mut Args<'_>, overwrite: bool) -> Result<Value, Fail> {
     let target = match args.map(0) {
         Some(map) => map.clone(),
         None => Map::default(),
@@ -233,23 +230,13 @@ impl Merge {
                     continue;
                 }
             }
-            let replaces = match &old {
-                None => true,
-                Some(old) if self.overwrite => {
-                    value.is_nil() || !defaults::is_empty(&value) || keeps_empty(&value, old)
-                }
-                Some(old) => !value.is_nil() && defaults::is_empty(old),
-            };
-            if replaces {
+            // Overwriting lets even an empty value win; filling in ignores nil.
+            let replaces = !value.is_nil() && old.as_ref().is_none_or(defaults::is_empty);
+            if self.overwrite || replaces {
                 refuse_cycle(budget, target, &value)?;
                 target.write().insert(key, value);
             }
         }
         Ok(())
     }
-}
-
-/// Whether an empty value replaces a full one when overwriting.
-fn keeps_empty(_value: &Value, _old: &Value) -> bool {
-    true
 }

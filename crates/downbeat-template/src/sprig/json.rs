@@ -12,12 +12,12 @@ use crate::value::{Data, Value};
 use Type::{Any, Str};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("toJson", &[Any], |context, args| lenient(write(context, &args, Style::HTML))),
-    function("mustToJson", &[Any], |context, args| write(context, &args, Style::HTML)),
-    function("toPrettyJson", &[Any], |context, args| lenient(write(context, &args, Style::PRETTY))),
-    function("mustToPrettyJson", &[Any], |context, args| write(context, &args, Style::PRETTY)),
-    function("toRawJson", &[Any], |context, args| write(context, &args, Style::RAW)),
-    function("mustToRawJson", &[Any], |context, args| write(context, &args, Style::RAW)),
+    function("toJson", &[Any], |context, args| lenient(write(context, args, Style::HTML))),
+    function("mustToJson", &[Any], |context, args| write(context, args, Style::HTML)),
+    function("toPrettyJson", &[Any], |context, args| lenient(write(context, args, Style::PRETTY))),
+    function("mustToPrettyJson", &[Any], |context, args| write(context, args, Style::PRETTY)),
+    function("toRawJson", &[Any], |context, args| write(context, args, Style::RAW)),
+    function("mustToRawJson", &[Any], |context, args| write(context, args, Style::RAW)),
     function("fromJson", &[Str], |context, args| {
         context.budget.spend(args.bytes(0).len() / 8)?;
         Ok(crate::json_text::parse(&args.str(0)).unwrap_or(Value::nil()))
@@ -55,11 +55,7 @@ impl Style {
 }
 
 fn write(context: &mut Context, args: &Args<'_>, style: Style) -> Result<Value, Fail> {
-    let mut writer = Writer {
-        out: String::new(),
-        max: context.budget.limits.value_bytes,
-        style,
-    };
+    let mut writer = Writer { out: String::new(), max: context.budget.limits.value_bytes, style };
     writer.value(args.get(0), 0)?;
     Ok(writer.out.into())
 }
@@ -246,8 +242,12 @@ fn decode(
     digit: fn(u8) -> Option<u8>,
 ) -> Result<Vec<u8>, String> {
     let corrupt = |at: usize| Err(format!("illegal {name} data at input byte {at}"));
-    let input: Vec<(usize, u8)> =
-        text.iter().copied().enumerate().filter(|(_, byte)| !matches!(byte, b'\r' | b'\n')).collect();
+    let input: Vec<(usize, u8)> = text
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(_, byte)| !matches!(byte, b'\r' | b'\n'))
+        .collect();
     let mut out = Vec::with_capacity(text.len() * bits / 8);
     let mut at = 0;
     while at < input.len() {

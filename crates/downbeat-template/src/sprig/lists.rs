@@ -60,39 +60,39 @@ fn elements(args: &Args<'_>, index: usize, list: &List) -> Vec<Value> {
     list.iter().map(|item| item.clone().taint_if(tainted)).collect()
 }
 
-fn list(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn list(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     context.budget.spend_list(args.len())?;
-    made(args.into_rest(0).collect())
+    made(args.take_all().collect())
 }
 
-fn push(context: &mut Context, mut args: Args<'_>) -> Result<Value, Fail> {
-    let list = list_arg(&args, 0, "push on")?;
+fn push(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    let list = list_arg(args, 0, "push on")?;
     context.budget.spend_list(list.len() + 1)?;
-    let mut items = elements(&args, 0, list);
+    let mut items = elements(args, 0, list);
     items.push(args.take(1));
     made(items)
 }
 
-fn prepend(context: &mut Context, mut args: Args<'_>) -> Result<Value, Fail> {
-    let list = list_arg(&args, 0, "prepend on")?;
+fn prepend(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    let list = list_arg(args, 0, "prepend on")?;
     context.budget.spend_list(list.len() + 1)?;
-    let old = elements(&args, 0, list);
+    let old = elements(args, 0, list);
     let mut items = Vec::with_capacity(old.len() + 1);
     items.push(args.take(1));
     items.extend(old);
     made(items)
 }
 
-fn first(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
-    Ok(list_arg(&args, 0, "find first on")?.items().first().cloned().unwrap_or(Value::nil()))
+fn first(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    Ok(list_arg(args, 0, "find first on")?.items().first().cloned().unwrap_or(Value::nil()))
 }
 
-fn last(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
-    Ok(list_arg(&args, 0, "find last on")?.items().last().cloned().unwrap_or(Value::nil()))
+fn last(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    Ok(list_arg(args, 0, "find last on")?.items().last().cloned().unwrap_or(Value::nil()))
 }
 
-fn rest(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
-    let list = list_arg(&args, 0, "find rest on")?;
+fn rest(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    let list = list_arg(args, 0, "find rest on")?;
     context.budget.spend_list(list.len())?;
     match list.items() {
         [] => Ok(List::nil(ListKind::Any).into()),
@@ -100,8 +100,8 @@ fn rest(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
     }
 }
 
-fn initial(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
-    let list = list_arg(&args, 0, "find initial on")?;
+fn initial(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    let list = list_arg(args, 0, "find initial on")?;
     context.budget.spend_list(list.len())?;
     match list.items() {
         [] => Ok(List::nil(ListKind::Any).into()),
@@ -109,8 +109,8 @@ fn initial(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
     }
 }
 
-fn reverse(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
-    let list = list_arg(&args, 0, "find reverse on")?;
+fn reverse(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    let list = list_arg(args, 0, "find reverse on")?;
     context.budget.spend_list(list.len())?;
     made(list.iter().rev().cloned().collect())
 }
@@ -124,8 +124,8 @@ fn in_list(context: &mut Context, list: &[Value], needle: &Value) -> Result<bool
     Ok(false)
 }
 
-fn uniq(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
-    let list = list_arg(&args, 0, "find uniq on")?;
+fn uniq(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    let list = list_arg(args, 0, "find uniq on")?;
     let mut items: Vec<Value> = Vec::new();
     for item in list.iter() {
         if !in_list(context, &items, item)? {
@@ -135,8 +135,8 @@ fn uniq(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
     made(items)
 }
 
-fn without(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
-    let list = list_arg(&args, 0, "find without on")?;
+fn without(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    let list = list_arg(args, 0, "find without on")?;
     let mut items = Vec::new();
     for item in list.iter() {
         if !in_list(context, args.rest(1), item)? {
@@ -146,21 +146,21 @@ fn without(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
     made(items)
 }
 
-fn has(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn has(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     if args.get(1).is_nil() {
         return Ok(false.into());
     }
-    let list = list_arg(&args, 1, "find has on")?;
+    let list = list_arg(args, 1, "find has on")?;
     Ok(in_list(context, list.items(), args.get(0))?.into())
 }
 
-fn compact(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
-    let list = list_arg(&args, 0, "compact on")?;
+fn compact(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    let list = list_arg(args, 0, "compact on")?;
     context.budget.spend_list(list.len())?;
     made(list.iter().filter(|item| !defaults::is_empty(item)).cloned().collect())
 }
 
-fn slice(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn slice(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let value = args.get(0);
     let list = match &value.data {
         Data::List(list) => list,
@@ -187,7 +187,7 @@ fn slice(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
     }
 }
 
-fn concat(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn concat(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     if args.len() == 0 {
         return Ok(List::nil(ListKind::Any).into());
     }
@@ -196,7 +196,7 @@ fn concat(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
         match &value.data {
             Data::List(list) => {
                 context.budget.spend_list(list.len())?;
-                items.append(&mut elements(&args, index, list));
+                items.append(&mut elements(args, index, list));
             }
             Data::Nil | Data::NoValue => return Err(NIL_POINTER.into()),
             _ => return Err(format!("Cannot concat type {} as list", value.kind_name()).into()),
@@ -205,8 +205,8 @@ fn concat(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
     if items.is_empty() { Ok(List::nil(ListKind::Any).into()) } else { made(items) }
 }
 
-fn chunk(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
-    let list = list_arg(&args, 1, "chunk")?;
+fn chunk(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
+    let list = list_arg(args, 1, "chunk")?;
     context.budget.spend_list(list.len())?;
     let size = args.int(0);
     if list.is_empty() && size > 0 {

@@ -17,18 +17,18 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         Ok(int64(parse_octal(&text).unwrap_or(0)))
     }),
     function("add1", &[Any], |_, args| Ok(int64(to_int64(args.get(0)).wrapping_add(1)))),
-    function("add", &[], |_, args| Ok(int64(fold(&args, 0, 0, i64::wrapping_add)))).rest(Any),
+    function("add", &[], |_, args| Ok(int64(fold(args, 0, 0, i64::wrapping_add)))).rest(Any),
     function("sub", &[Any, Any], |_, args| {
         Ok(int64(to_int64(args.get(0)).wrapping_sub(to_int64(args.get(1)))))
     }),
-    function("div", &[Any, Any], |_, args| divide(&args, i64::wrapping_div)),
-    function("mod", &[Any, Any], |_, args| divide(&args, i64::wrapping_rem)),
-    function("mul", &[Any], |_, args| Ok(int64(fold(&args, 0, 1, i64::wrapping_mul)))).rest(Any),
-    function("max", &[Any], |_, args| Ok(int64(fold(&args, 0, i64::MIN, i64::max)))).rest(Any),
-    function("biggest", &[Any], |_, args| Ok(int64(fold(&args, 0, i64::MIN, i64::max)))).rest(Any),
-    function("min", &[Any], |_, args| Ok(int64(fold(&args, 0, i64::MAX, i64::min)))).rest(Any),
-    function("maxf", &[Any], |_, args| Ok(fold_floats(&args, go_max).into())).rest(Any),
-    function("minf", &[Any], |_, args| Ok(fold_floats(&args, go_min).into())).rest(Any),
+    function("div", &[Any, Any], |_, args| divide(args, i64::wrapping_div)),
+    function("mod", &[Any, Any], |_, args| divide(args, i64::wrapping_rem)),
+    function("mul", &[Any], |_, args| Ok(int64(fold(args, 0, 1, i64::wrapping_mul)))).rest(Any),
+    function("max", &[Any], |_, args| Ok(int64(fold(args, 0, i64::MIN, i64::max)))).rest(Any),
+    function("biggest", &[Any], |_, args| Ok(int64(fold(args, 0, i64::MIN, i64::max)))).rest(Any),
+    function("min", &[Any], |_, args| Ok(int64(fold(args, 0, i64::MAX, i64::min)))).rest(Any),
+    function("maxf", &[Any], |_, args| Ok(fold_floats(args, go_max).into())).rest(Any),
+    function("minf", &[Any], |_, args| Ok(fold_floats(args, go_min).into())).rest(Any),
     function("add1f", &[Any], |_, args| {
         decimals([to_float64(args.get(0)), 1.0].into_iter(), Decimal::add)
     }),
@@ -37,18 +37,12 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         decimals(std::iter::once(0.0).chain(operands), Decimal::add)
     })
     .rest(Any),
-    function("subf", &[Any], |_, args| {
-        decimals(args.rest(0).iter().map(to_float64), Decimal::sub)
-    })
-    .rest(Any),
-    function("mulf", &[Any], |_, args| {
-        decimals(args.rest(0).iter().map(to_float64), Decimal::mul)
-    })
-    .rest(Any),
-    function("divf", &[Any], |_, args| {
-        decimals(args.rest(0).iter().map(to_float64), Decimal::div)
-    })
-    .rest(Any),
+    function("subf", &[Any], |_, args| decimals(args.rest(0).iter().map(to_float64), Decimal::sub))
+        .rest(Any),
+    function("mulf", &[Any], |_, args| decimals(args.rest(0).iter().map(to_float64), Decimal::mul))
+        .rest(Any),
+    function("divf", &[Any], |_, args| decimals(args.rest(0).iter().map(to_float64), Decimal::div))
+        .rest(Any),
     function("floor", &[Any], |_, args| Ok(to_float64(args.get(0)).floor().into())),
     function("ceil", &[Any], |_, args| Ok(to_float64(args.get(0)).ceil().into())),
     function("round", &[Any, Int], round).rest(Float),
@@ -148,7 +142,7 @@ fn divide(args: &Args<'_>, divide: fn(i64, i64) -> i64) -> Result<Value, Fail> {
     Ok(int64(divide(a, b)))
 }
 
-fn round(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn round(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let value = to_float64(args.get(0));
     let round_on = if args.len() > 2 { args.float(2) } else { 0.5 };
     let power = 10_f64.powi(i32::try_from(args.int(1)).unwrap_or(i32::MAX));
@@ -180,7 +174,7 @@ fn until_step(context: &mut Context, start: i64, stop: i64, step: i64) -> Result
     Ok(List::new(ListKind::Int, steps(start, stop, step).map(Value::from).collect()).into())
 }
 
-fn seq(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn seq(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let (start, stop, step) = match args.len() {
         1 => {
             let end = args.int(0);
@@ -267,7 +261,8 @@ fn decimals(
     combine: fn(Decimal, Decimal) -> Option<Decimal>,
 ) -> Result<Value, Fail> {
     const TOO_WIDE: &str = "number out of range for decimal arithmetic";
-    let is_division = std::ptr::fn_addr_eq(combine, Decimal::div as fn(Decimal, Decimal) -> Option<Decimal>);
+    let is_division =
+        std::ptr::fn_addr_eq(combine, Decimal::div as fn(Decimal, Decimal) -> Option<Decimal>);
     let mut next = || match operands.next() {
         None => Ok(None),
         Some(float) if !float.is_finite() => {

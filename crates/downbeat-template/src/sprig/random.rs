@@ -9,9 +9,9 @@ use crate::value::Value;
 use Type::{Int, Str};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    function("randAlphaNum", &[Int], |context, args| pick(context, &args, ALPHANUMERIC)),
-    function("randAlpha", &[Int], |context, args| pick(context, &args, ALPHABETIC)),
-    function("randNumeric", &[Int], |context, args| pick(context, &args, NUMERIC)),
+    function("randAlphaNum", &[Int], |context, args| pick(context, args, ALPHANUMERIC)),
+    function("randAlpha", &[Int], |context, args| pick(context, args, ALPHABETIC)),
+    function("randNumeric", &[Int], |context, args| pick(context, args, NUMERIC)),
     function("randAscii", &[Int], rand_ascii),
     function("randBytes", &[Int], rand_bytes),
     function("randInt", &[Int, Int], |context, args| {
@@ -55,20 +55,20 @@ fn pick(context: &mut Context, args: &Args<'_>, letters: &[u8]) -> Result<Value,
 }
 
 /// Printable ASCII, space to tilde.
-fn rand_ascii(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn rand_ascii(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let mut out = String::new();
-    for _ in 0..count(context, &args)? {
+    for _ in 0..count(context, args)? {
         let offset = context.random.below(95);
         out.push(char::from(b' ' + u8::try_from(offset).unwrap_or(0)));
     }
     Ok(out.into())
 }
 
-fn rand_bytes(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn rand_bytes(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     if args.int(0) < 0 {
         return Err("runtime error: makeslice: len out of range".into());
     }
-    let mut bytes = vec![0; count(context, &args)?];
+    let mut bytes = vec![0; count(context, args)?];
     context.random.fill(&mut bytes);
     Ok(STANDARD.encode(bytes).into())
 }

@@ -8,20 +8,19 @@ use Type::{Any, Str};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     function("typeOf", &[Any], |_, args| Ok(args.get(0).type_name().into())).shallow(),
-    function("typeIs", &[Str, Any], |_, args| {
-        Ok((args.str(0) == args.get(1).type_name()).into())
-    })
-    .shallow(),
+    function("typeIs", &[Str, Any], |_, args| Ok((args.str(0) == args.get(1).type_name()).into()))
+        .shallow(),
     function("typeIsLike", &[Str, Any], |_, args| {
         let (target, found) = (args.str(0), args.get(1).type_name());
-        Ok((target == found || found.strip_prefix('*') == Some(&target) || format!("*{target}") == found).into())
+        Ok((target == found
+            || found.strip_prefix('*') == Some(&target)
+            || format!("*{target}") == found)
+            .into())
     })
     .shallow(),
     function("kindOf", &[Any], |_, args| Ok(args.get(0).kind_name().into())).shallow(),
-    function("kindIs", &[Str, Any], |_, args| {
-        Ok((args.str(0) == args.get(1).kind_name()).into())
-    })
-    .shallow(),
+    function("kindIs", &[Str, Any], |_, args| Ok((args.str(0) == args.get(1).kind_name()).into()))
+        .shallow(),
     function("deepEqual", &[Any, Any], |context, args| {
         Ok(deep_equal(&mut context.budget, args.get(0), args.get(1))?.into())
     }),

@@ -20,42 +20,42 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         Ok(compile(context, args.text(0))?.is_match(&args.str(1)).into())
     }),
     function("regexFind", &[Str, Str], |context, args| {
-        Ok(find(&must(context, args.text(0))?, &args))
+        Ok(find(&must(context, args.text(0))?, args))
     }),
     function("mustRegexFind", &[Str, Str], |context, args| {
-        Ok(find(&compile(context, args.text(0))?, &args))
+        Ok(find(&compile(context, args.text(0))?, args))
     }),
     function("regexFindAll", &[Str, Str, Int], |context, args| {
         let regex = must(context, args.text(0))?;
-        find_all(context, &regex, &args)
+        find_all(context, &regex, args)
     }),
     function("mustRegexFindAll", &[Str, Str, Int], |context, args| {
         let regex = compile(context, args.text(0))?;
-        find_all(context, &regex, &args)
+        find_all(context, &regex, args)
     }),
     function("regexReplaceAll", &[Str, Str, Str], |context, args| {
         let regex = must(context, args.text(0))?;
-        replace_all(context, &regex, &args, true)
+        replace_all(context, &regex, args, true)
     }),
     function("mustRegexReplaceAll", &[Str, Str, Str], |context, args| {
         let regex = compile(context, args.text(0))?;
-        replace_all(context, &regex, &args, true)
+        replace_all(context, &regex, args, true)
     }),
     function("regexReplaceAllLiteral", &[Str, Str, Str], |context, args| {
         let regex = must(context, args.text(0))?;
-        replace_all(context, &regex, &args, false)
+        replace_all(context, &regex, args, false)
     }),
     function("mustRegexReplaceAllLiteral", &[Str, Str, Str], |context, args| {
         let regex = compile(context, args.text(0))?;
-        replace_all(context, &regex, &args, false)
+        replace_all(context, &regex, args, false)
     }),
     function("regexSplit", &[Str, Str, Int], |context, args| {
         let regex = must(context, args.text(0))?;
-        split(context, &regex, &args)
+        split(context, &regex, args)
     }),
     function("mustRegexSplit", &[Str, Str, Int], |context, args| {
         let regex = compile(context, args.text(0))?;
-        split(context, &regex, &args)
+        split(context, &regex, args)
     }),
     function("regexQuoteMeta", &[Str], |_, args| Ok(quote_meta(&args.str(0)).into())),
 ];
@@ -151,7 +151,8 @@ fn go_message(pattern: &str, error: &regex::Error) -> String {
     }
     if text.contains("look-around") {
         let at = pattern.find("(?").unwrap_or(0);
-        let end = pattern.get(at..).and_then(|rest| rest.char_indices().nth(3)).map_or(3, |(n, _)| n);
+        let end =
+            pattern.get(at..).and_then(|rest| rest.char_indices().nth(3)).map_or(3, |(n, _)| n);
         let shown = pattern.get(at..at + end).unwrap_or(pattern);
         return format!("invalid or unsupported Perl syntax: `{shown}`");
     }

@@ -52,9 +52,13 @@ impl fmt::Display for Version {
     }
 }
 
-const SUFFIX: &str = r"(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
+const SUFFIX: &str =
+    r"(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
 
-fn cached(cell: &'static OnceLock<Option<Regex>>, pattern: impl FnOnce() -> String) -> Option<&'static Regex> {
+fn cached(
+    cell: &'static OnceLock<Option<Regex>>,
+    pattern: impl FnOnce() -> String,
+) -> Option<&'static Regex> {
     cell.get_or_init(|| Regex::new(&pattern()).ok()).as_ref()
 }
 
@@ -62,9 +66,8 @@ impl Version {
     fn parse(text: &str) -> Result<Self, Fail> {
         static REGEX: OnceLock<Option<Regex>> = OnceLock::new();
         let regex = cached(&REGEX, || format!(r"^v?([0-9]+)(\.[0-9]+)?(\.[0-9]+)?{SUFFIX}$"));
-        let captures = regex
-            .and_then(|regex| regex.captures(text))
-            .ok_or("Invalid Semantic Version")?;
+        let captures =
+            regex.and_then(|regex| regex.captures(text)).ok_or("Invalid Semantic Version")?;
         let part = |index: usize| captures.get(index).map_or("", |part| part.as_str());
         let number = |index: usize| {
             let digits = part(index).trim_start_matches('.');
@@ -238,8 +241,9 @@ impl Constraints {
                 return Err(format!("improper constraint: {alternative}").into());
             }
             let parts = find.find_iter(alternative);
-            alternatives
-                .push(parts.map(|part| Constraint::parse(part.as_str())).collect::<Result<_, _>>()?);
+            alternatives.push(
+                parts.map(|part| Constraint::parse(part.as_str())).collect::<Result<_, _>>()?,
+            );
         }
         Ok(Self(alternatives))
     }

@@ -62,33 +62,31 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("hasPrefix", &[Str, Str], |_, args| {
         Ok(args.bytes(1).starts_with(args.bytes(0)).into())
     }),
-    function("hasSuffix", &[Str, Str], |_, args| {
-        Ok(args.bytes(1).ends_with(args.bytes(0)).into())
-    }),
+    function("hasSuffix", &[Str, Str], |_, args| Ok(args.bytes(1).ends_with(args.bytes(0)).into())),
     function("quote", &[], |context, args| {
-        joined(context, &args, |value, max| {
+        joined(context, args, |value, max| {
             let text = text_of(value, max)?;
             Ok(quote::quote(text.as_bytes()).into_bytes())
         })
     })
     .rest(Any),
     function("squote", &[], |context, args| {
-        joined(context, &args, |value, max| {
+        joined(context, args, |value, max| {
             let text = text_of(value, max)?;
             Ok([b"'", text.as_bytes(), b"'"].concat())
         })
     })
     .rest(Any),
     function("cat", &[], |context, args| {
-        joined(context, &args, |value, max| Ok(text_of(value, max)?.as_bytes().to_vec()))
+        joined(context, args, |value, max| Ok(text_of(value, max)?.as_bytes().to_vec()))
     })
     .rest(Any),
-    function("indent", &[Int, Str], |context, args| indent(context, &args, b"")),
-    function("nindent", &[Int, Str], |context, args| indent(context, &args, b"\n")),
+    function("indent", &[Int, Str], |context, args| indent(context, args, b"")),
+    function("nindent", &[Int, Str], |context, args| indent(context, args, b"\n")),
     function("replace", &[Str, Str, Str], |context, args| {
         replace(context, args.bytes(2), args.bytes(0), args.bytes(1))
     }),
-    function("plural", &[Str, Str, Int], |_, mut args| {
+    function("plural", &[Str, Str, Int], |_, args| {
         let index = usize::from(args.int(2) != 1);
         Ok(args.take(index))
     }),
@@ -131,7 +129,9 @@ pub(crate) fn strings_of(context: &mut Context, value: &Value) -> Result<Vec<Val
         Data::List(list) => {
             context.budget.spend_list(list.len())?;
             let present = list.iter().filter(|item| !item.is_nil());
-            present.map(|item| Ok(Value::from(text_of(item, max)?).taint_if(item.is_tainted()))).collect()
+            present
+                .map(|item| Ok(Value::from(text_of(item, max)?).taint_if(item.is_tainted())))
+                .collect()
         }
         Data::Nil | Data::NoValue => Ok(Vec::new()),
         _ => Ok(vec![text_of(value, max)?.into()]),
@@ -158,7 +158,7 @@ fn joined(
     Ok(Text::from_bytes(out).into())
 }
 
-fn join(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn join(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let separator = args.bytes(0);
     let parts = strings_of(context, args.get(1))?;
     let max = context.budget.limits.value_bytes;
@@ -177,7 +177,7 @@ fn join(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
     Ok(Text::from_bytes(out).into())
 }
 
-fn sort_alpha(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn sort_alpha(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let mut strings = strings_of(context, args.get(0))?;
     if let Data::Nil | Data::NoValue = args.get(0).data {
         strings.push("<nil>".into());
@@ -192,7 +192,7 @@ fn sort_alpha(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
 
 // Cutting.
 
-fn trunc(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn trunc(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let (count, text) = (args.int(0), args.bytes(1));
     let size = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     let cut = if size >= text.len() {
@@ -205,7 +205,7 @@ fn trunc(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
     Ok(Text::from_slice(cut.unwrap_or_default()).into())
 }
 
-fn substr(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn substr(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let (start, end, text) = (args.int(0), args.int(1), args.bytes(2));
     let length = text.len();
     let (start, end) = if start < 0 {
@@ -218,7 +218,9 @@ fn substr(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
         (0, end)
     } else if end < 0 || end > length as i64 {
         if start > length as i64 {
-            return Err(format!("runtime error: slice bounds out of range [{start}:{length}]").into());
+            return Err(
+                format!("runtime error: slice bounds out of range [{start}:{length}]").into()
+            );
         }
         (start, length as i64)
     } else {
@@ -262,7 +264,7 @@ fn abbreviate(text: &[u8], offset: i64, width: i64) -> Value {
     Text::from_bytes(out).into()
 }
 
-fn trim_all(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn trim_all(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let (set, text) = (args.str(0), args.str(1));
     Ok(text.trim_matches(|c| set.contains(c)).into())
 }
@@ -295,7 +297,7 @@ fn initials(text: &[u8]) -> String {
 
 // Growing.
 
-fn repeat(context: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn repeat(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let count = usize::try_from(args.int(0)).map_err(|_| "strings: negative Repeat count")?;
     let text = args.bytes(1);
     context.budget.spend_bytes(text.len().saturating_mul(count))?;

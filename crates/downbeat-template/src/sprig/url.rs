@@ -232,9 +232,9 @@ fn parse_host(host: &str) -> Parsed<String> {
     };
     let valid_port = |port: &str| {
         port.is_empty()
-            || port.strip_prefix(':').is_some_and(|digits| {
-                digits.bytes().all(|byte| byte.is_ascii_digit())
-            })
+            || port
+                .strip_prefix(':')
+                .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
     if host.starts_with('[') {
         let Some(end) = host.rfind(']') else { return Err("missing ']' in host".into()) };
@@ -301,7 +301,9 @@ fn escaped(byte: u8, part: Part) -> bool {
         b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'?' | b'@' => match part {
             Part::Path => byte == b'?',
             Part::User => matches!(byte, b'@' | b'/' | b'?' | b':'),
-            Part::Host | Part::Zone => !matches!(byte, b'$' | b'&' | b'+' | b',' | b':' | b';' | b'='),
+            Part::Host | Part::Zone => {
+                !matches!(byte, b'$' | b'&' | b'+' | b',' | b':' | b';' | b'=')
+            }
             Part::Fragment => false,
         },
         b'!' | b'(' | b')' | b'*' => part != Part::Fragment,
@@ -321,7 +323,7 @@ fn escape(text: &str, part: Part) -> String {
     out
 }
 
-fn url_join(_: &mut Context, args: Args<'_>) -> Result<Value, Fail> {
+fn url_join(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     let part = |key: &str| -> Result<String, Fail> {
         let Some(value) = args.map(0).and_then(|map| map.get(key)) else {
             return Ok(String::new());

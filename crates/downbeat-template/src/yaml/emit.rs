@@ -105,19 +105,18 @@ impl Emitter {
         if map.is_empty() {
             return self.short(place, "{}");
         }
-        let mut entries: Vec<_> = map.iter().collect();
-        entries.sort_by(|(a, _), (b, _)| resolve::compare_keys(a, b));
-        for (index, (key, value)) in entries.into_iter().enumerate() {
+        let entries = map.iter().map(|(key, value)| (&**key, value)).collect();
+        for (index, (key, value)) in resolve::sort_by_key(entries).into_iter().enumerate() {
             if index > 0 || place.after == After::Key {
                 self.break_line(place.indent);
             } else if place.after == After::Dash {
                 self.put(' ');
             }
-            let long = key.len() > 128 || key.contains('\n');
+            let long = key.len() > 128 || key.contains(is_break);
             if long {
                 self.push("? ");
             }
-            self.scalar(key, place.indent, !long);
+            self.scalar(key, place.indent + if long { 2 } else { 0 }, !long);
             if long {
                 self.break_line(place.indent);
             }
@@ -176,7 +175,9 @@ impl Emitter {
             return Err(Problem::TooLarge);
         }
         self.gap(place);
-        self.scalar(&text.to_str(), place.indent, false);
+        // A lone scalar continues its lines as if it were the value of a key.
+        let indent = if place.after == After::Start { 2 } else { place.indent };
+        self.scalar(&text.to_str(), indent, false);
         Ok(())
     }
 
@@ -345,7 +346,7 @@ impl Emitter {
                 after_break = true;
             } else {
                 if std::mem::take(&mut after_break) {
-                    self.spaces(indent.max(2));
+                    self.spaces(indent);
                 }
                 self.put(c);
             }

@@ -22,7 +22,8 @@ pub(super) async fn refuse(
     criteria: Option<&str>,
 ) -> Result<()> {
     let made = active_resource::list_by_definition(&mut *tx, scope, def).await?;
-    let concerned = |resource: &ActiveResource| criteria.is_none_or(|id| resource.criteria_id == id);
+    let concerned =
+        |resource: &ActiveResource| criteria.is_none_or(|id| resource.criteria_id == id);
     let concerned: Vec<_> = made.into_iter().filter(concerned).collect();
     if concerned.is_empty() {
         return Ok(());

@@ -63,7 +63,7 @@ pub(super) fn read(request: wire::DriverInputsRequest) -> Result<Inputs> {
 /// `secrets`: any leaf is a plaintext; one that is not a string is kept as its JSON text.
 fn plaintexts(tree: JsonMap, depth: usize) -> Result<Secrets> {
     check_depth(depth)?;
-    let node = |value| {
+    let node = |value| -> Result<Node> {
         Ok(match value {
             Json::Null => Node::Nothing,
             Json::Object(below) => Node::Branch(plaintexts(below, depth + 1)?),
@@ -332,7 +332,10 @@ mod tests {
         check(leaf(json!({"store": "humanitec", "ref": "r"})), Some("is internal"));
         check(leaf(json!({"store": "s", "ref": "${context.app.id}"})), Some("placeholders"));
         check(leaf(json!("x")), Some("is a string"));
-        check(json!({"secrets": {"a": "x"}, "secret_refs": {"b": {"value": "y"}}}), Some("exclude"));
+        check(
+            json!({"secrets": {"a": "x"}, "secret_refs": {"b": {"value": "y"}}}),
+            Some("exclude"),
+        );
         check(json!({"secrets": {"a": {"b": 1, "c": ["x"]}}}), None);
     }
 

@@ -10,15 +10,15 @@ use crate::{Problem, Result};
 
 /// Checks the descriptors. Whether their types exist is decided when a graph is built.
 pub(super) fn read(
-    request: BTreeMap<String, wire::Provision>,
+    request: BTreeMap<String, wire::ProvisionRequest>,
 ) -> Result<BTreeMap<String, Provision>> {
-    let entry = |(descriptor, rule): (String, wire::Provision)| {
+    let entry = |(descriptor, rule): (String, wire::ProvisionRequest)| {
         if let Err(error) = Descriptor::parse(&descriptor) {
             let at = patch::pointer(["provision", &descriptor]);
             return Err(Problem::invalid(format!("The definition is not valid: {error}."))
                 .at(&at, error.reason));
         }
-        let wire::Provision { is_dependent, match_dependents, params } = rule;
+        let wire::ProvisionRequest { is_dependent, match_dependents, params } = rule;
         Ok((descriptor, Provision { is_dependent, match_dependents, params }))
     };
     request.into_iter().map(entry).collect()

@@ -1,0 +1,88 @@
+//! Who may do what.
+
+use std::time::Duration;
+
+use downbeat_testkit::{ORG, Server};
+use serde_json::json;
+
+#[tokio::test]
+async fn every_operation_refuses_an_anonymous_caller() {
+    let server = Server::start().await;
+    let anonymous = server.anonymous();
+    let document = downbeat_server::router::document();
+    let mut walked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (verb, operation) in item.as_object().unwrap() {
+            if operation["security"] == json!([]) {
+                continue;
+            }
+            let path: Vec<&str> = path
+                .split('/')
+                .map(|part| if part.starts_with('{') { "xx" } else { part })
+                .collect();
+            let answer = anonymous.send(&verb.to_uppercase(), &path.join("/"), None).await;
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{verb} {path:?}");
+            let _ = answer.refused(401, "API-401");
+            walked += 1;
+        }
+    }
+    assert!(walked >= 221, "only {walked} operations");
+}
+
+#[tokio::test]
+async fn refuses_what_is_not_a_valid_token() {
+    let server = Server::start().await;
+    let message = server.with_token("nonsense").get("/orgs").await.refused(401, "API-401");
+    assert_eq!(message, "The token is not known, or was revoked.");
+
+    let http = reqwest::Client::new();
+    let ask = async |header: &str| {
+        let request = http.get(format!("{}/orgs", server.base)).header("authorization", header);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let token = server.token();
+    assert_eq!(ask(&format!("Bearer {token}")).await, 200);
+    assert_eq!(ask(&format!("bearer {token}")).await, 200);
+    assert_eq!(ask(&format!("JWT {token}")).await, 200);
+    assert_eq!(ask(&format!("Basic {token}")).await, 401);
+    assert_eq!(ask(token).await, 401);
+    assert_eq!(ask("Bearer ").await, 401);
+}
+
+#[tokio::test]
+async fn a_token_ends() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let body = json!({ "name": "robot", "role": "member" });
+    let user = admin.post("/orgs/acme/users", body).await.json(200);
+    let tokens = format!("/users/{}/tokens", user["id"].as_str().unwrap());
+    let body = json!({ "id": "t", "type": "static", "expires_at": "2026-01-31T13:00:00Z" });
+    let token = admin.post(&tokens, body).await.json(200);
+    let robot = server.with_token(token["token"].as_str().unwrap());
+    robot.get("/orgs").await.is(200);
+    server.clock.advance(Duration::from_secs(3600));
+    let message = robot.get("/orgs").await.refused(401, "API-401");
+    assert_eq!(message, "The token has expired.");
+}
+
+#[tokio::test]
+async fn other_roles_only_read() {
+    let server = Server::start().await;
+    let member = server.with_role("member").await;
+    member.get("/orgs/acme/apps").await.is(200);
+    let body = json!({ "id": "shop", "name": "Shop" });
+    let message = member.post("/orgs/acme/apps", body.clone()).await.refused(403, "API-403");
+    assert_eq!(message, "Your role `member` in `acme` does not allow this.");
+    server.admin().post("/orgs/acme/apps", body).await.is(201);
+    member.get("/orgs/acme/apps/shop").await.is(200);
+    let _ = member.delete("/orgs/acme/apps/shop").await.refused(403, "API-403");
+}
+
+#[tokio::test]
+async fn an_unknown_organization_is_not_there_for_anybody() {
+    let server = Server::start().await;
+    let _ = server.admin().get("/orgs/other/apps").await.refused(404, "API-404");
+    let body = json!({ "id": "shop", "name": "Shop" });
+    let _ = server.admin().post("/orgs/other/apps", body).await.refused(404, "API-404");
+    assert_eq!(ORG, "acme");
+}

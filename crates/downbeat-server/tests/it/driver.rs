@@ -1,0 +1,66 @@
+//! Resource drivers.
+
+use downbeat_testkit::Server;
+use serde_json::{Value, json};
+
+const DRIVERS: &str = "/orgs/acme/resources/drivers";
+
+fn driver() -> Value {
+    json!({
+        "id": "own-dns", "type": "dns", "target": "https://driver.example.org/dns",
+        "account_types": ["gcp", "aws"], "inputs_schema": {"type": "object", "x": 1},
+    })
+}
+
+#[tokio::test]
+async fn a_session_with_a_driver() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let mut expected = driver();
+    expected["org_id"] = json!("acme");
+    assert_eq!(admin.post(DRIVERS, driver()).await.json(200), expected);
+    let path = format!("{DRIVERS}/own-dns");
+    assert_eq!(admin.get(&path).await.json(200), expected);
+    let _ = admin.post(DRIVERS, driver()).await.refused(409, "API-409");
+
+    let list = admin.get(DRIVERS).await.json(200);
+    let list = list.as_array().unwrap();
+    assert!(list.contains(&expected));
+    assert!(list.iter().any(|one| one["org_id"] == "humanitec" && one["id"] == "template"));
+    assert_eq!(admin.get(&format!("{DRIVERS}/echo")).await.json(200)["type"], "*");
+
+    for template in [json!("{{ .x }}"), json!({"values": "{{ .y }}"})] {
+        let mut change = driver();
+        change["template"] = template.clone();
+        assert_eq!(admin.put(&path, change).await.json(200)["template"], template);
+    }
+    let without = admin.put(&path, driver()).await.json(200);
+    assert_eq!(without, expected);
+
+    let definition = json!({
+        "id": "dns-def", "name": "d", "type": "dns", "driver_type": "acme/own-dns"});
+    admin.post("/orgs/acme/resources/defs", definition).await.is(200);
+    let _ = admin.delete(&path).await.refused(409, "API-409");
+    admin.delete("/orgs/acme/resources/defs/dns-def").await.is(204);
+    admin.delete(&path).await.is(204);
+    let _ = admin.get(&path).await.refused(404, "API-404");
+    let _ = admin.delete(&path).await.refused(404, "API-404");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_driver() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let with = |field: &str, value: Value| {
+        let mut driver = driver();
+        driver[field] = value;
+        driver
+    };
+    let _ = admin.post(DRIVERS, with("id", json!("x"))).await.refused(400, "API-400");
+    let _ = admin.post(DRIVERS, with("type", json!("none"))).await.refused(400, "RES-007");
+    let _ = admin.post(DRIVERS, json!({"id": "own-dns"})).await.refused(400, "API-400");
+    let _ = admin.put(&format!("{DRIVERS}/none"), driver()).await.refused(404, "API-404");
+    let viewer = server.with_role("member").await;
+    viewer.get(DRIVERS).await.is(200);
+    let _ = viewer.post(DRIVERS, driver()).await.refused(403, "API-403");
+}

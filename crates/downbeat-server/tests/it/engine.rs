@@ -1,0 +1,70 @@
+//! The engine's part in sessions of the API: works through the deployment that waits, with drivers
+//! that succeed at once, or reports a failure.
+
+use std::{sync::Arc, time::Duration};
+
+use downbeat_core::{Code, resolve::Outputs};
+use downbeat_engine::{
+    Delivered, Journal as _, NodeRecord,
+    port::{DeploymentError, Ended, NodeResult, Phase},
+    run,
+};
+use downbeat_store::{commit, installation, journal::SqlJournal};
+use downbeat_testkit::Server;
+use serde_json::json;
+
+async fn journal(server: &Server) -> SqlJournal {
+    let mut tx = server.db.write().await.unwrap();
+    let installation = installation::id(&mut tx).await.unwrap();
+    commit(tx).await.unwrap();
+    let clock = server.clock.clone();
+    SqlJournal::new(server.db.clone(), clock, Arc::default(), installation, Duration::from_secs(60))
+}
+
+/// Provisions everything that the waiting deployment needs and delivers it.
+pub(crate) async fn succeed(server: &Server) {
+    let journal = journal(server).await;
+    let lease = journal.claim().await.unwrap().expect("a deployment that waits");
+    let loaded = journal.load(&lease).await.unwrap();
+    let graph = run::build(&loaded).unwrap();
+    let row = run::graph_row(&loaded, &graph);
+    journal.graph(&lease, &row).await.unwrap();
+    journal.phase(&lease, Phase::Create).await.unwrap();
+    let node = |position| {
+        let mut outputs = Outputs::default();
+        outputs.values.insert("made".to_owned(), json!(true));
+        let result = NodeResult {
+            input_hash: "same".to_owned(),
+            outputs,
+            manifests: Vec::new(),
+            cookie: None,
+        };
+        NodeRecord { position, outcome: Ok(result) }
+    };
+    let count = u32::try_from(row.rows.len()).unwrap();
+    let records: Vec<_> = (0..count).map(node).collect();
+    journal.record(&lease, &row, &records).await.unwrap();
+    let delivered = Delivered {
+        target: "git".to_owned(),
+        location: "/srv/git/shop".to_owned(),
+        branch: Some("main".to_owned()),
+        path: Some("dev".to_owned()),
+        commit: Some("c0ffee".to_owned()),
+        changed: true,
+        files: 3,
+    };
+    journal.finish(&lease, &Ended::Succeeded(delivered)).await.unwrap();
+}
+
+/// Ends the waiting deployment as failed.
+pub(crate) async fn fail(server: &Server) {
+    let journal = journal(server).await;
+    let lease = journal.claim().await.unwrap().expect("a deployment that waits");
+    let error = DeploymentError {
+        scope: "resource",
+        object_id: "dns.default#shared.site".to_owned(),
+        code: Code::NoDefinition,
+        message: "no definition matches dns.default#shared.site".to_owned(),
+    };
+    journal.finish(&lease, &Ended::Failed(vec![error])).await.unwrap();
+}

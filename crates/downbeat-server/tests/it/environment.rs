@@ -1,0 +1,146 @@
+use downbeat_testkit::{Client, Server};
+use serde_json::{Value, json};
+
+use crate::{
+    engine,
+    shop::{self, DEV},
+};
+
+const ENVS: &str = "/orgs/acme/apps/shop/envs";
+
+async fn shop(server: &Server) -> Client {
+    let admin = server.admin();
+    admin.post("/orgs/acme/apps", json!({ "id": "shop", "name": "Shop" })).await.is(201);
+    admin
+}
+
+#[tokio::test]
+async fn create_read_update_delete() {
+    let server = Server::start().await;
+    let admin = shop(&server).await;
+    let body = json!({ "id": "qa", "name": "QA", "type": "development" });
+    let qa = admin.post(ENVS, body).await.json(201);
+    assert_eq!(qa["status"], "active");
+    assert_eq!(qa.get("from_deploy"), None);
+    assert_eq!(qa.get("last_deploy"), None);
+    let path = &format!("{ENVS}/qa");
+    assert_eq!(admin.get(path).await.json(200), qa);
+
+    let renamed = admin.patch(path, json!({ "name": "Quality" })).await.json(200);
+    assert_eq!(renamed["name"], "Quality");
+    assert_eq!(admin.patch(path, json!({})).await.json(200), renamed);
+    let list = admin.get(ENVS).await.json(200);
+    let ids: Vec<_> = list.as_array().unwrap().iter().map(|env| &env["id"]).collect();
+    assert_eq!(ids, ["development", "qa"]);
+
+    admin.delete(path).await.is(204);
+    let _ = admin.get(path).await.refused(404, "API-404");
+    let _ = admin.delete(path).await.refused(404, "API-404");
+    let message = admin.delete(&format!("{ENVS}/development")).await.refused(400, "API-400");
+    assert_eq!(message, "`development` is the last environment of the application `shop`.");
+}
+
+#[tokio::test]
+async fn refuses_bad_ids_types_bases_and_repeats() {
+    let server = Server::start().await;
+    let admin = shop(&server).await;
+    let refused = async |body: Value, status: u16, code: &str| {
+        admin.post(ENVS, body).await.refused(status, code)
+    };
+    refused(json!({ "id": "Q", "name": "Q" }), 400, "API-400").await;
+    refused(json!({ "id": "qa", "name": "Q", "type": "none" }), 400, "API-400").await;
+    let message = refused(
+        json!({ "id": "qa", "name": "Q", "type": "development", "from_deploy_id": "zz" }),
+        400,
+        "API-400",
+    );
+    assert_eq!(message.await, "The application `shop` has no deployment with id `zz`.");
+    let taken = json!({ "id": "development", "name": "D", "type": "development" });
+    refused(taken, 409, "API-409").await;
+    let _ = admin
+        .post("/orgs/acme/apps/none/envs", json!({ "id": "qa", "name": "Q" }))
+        .await
+        .refused(404, "API-404");
+    // v1 does not ask for the type.
+    let qa = admin.post(ENVS, json!({ "id": "qa", "name": "QA" })).await.json(201);
+    assert_eq!(qa["type"], "development");
+}
+
+#[tokio::test]
+async fn rebasing_takes_a_deployment_of_the_application() {
+    let server = Server::start().await;
+    let admin = shop(&server).await;
+    let path = &format!("{ENVS}/development/from_deploy_id");
+    let _ = admin.put(path, json!("0123456789abcdef")).await.refused(400, "API-400");
+    let _ = admin.put(path, json!({ "id": "x" })).await.refused(422, "API-422");
+    let _ = admin
+        .put(&format!("{ENVS}/none/from_deploy_id"), json!("0123456789abcdef"))
+        .await
+        .refused(404, "API-404");
+}
+
+#[tokio::test]
+async fn pausing_takes_a_bare_boolean() {
+    let server = Server::start().await;
+    let admin = shop(&server).await;
+    let path = &format!("{ENVS}/development/runtime/paused");
+    admin.put(path, json!(true)).await.is(204);
+    admin.put(path, json!(false)).await.is(204);
+    let _ = admin.put(path, json!("true")).await.refused(422, "API-422");
+    let _ = admin
+        .put(&format!("{ENVS}/none/runtime/paused"), json!(true))
+        .await
+        .refused(404, "API-404");
+}
+
+#[tokio::test]
+async fn a_copy_starts_from_a_deployment_that_outlives_its_environment() {
+    let (server, admin) = shop::open().await;
+    shop::define(&admin).await;
+    let body = json!({ "delta_id": shop::delta(&admin).await, "comment": "" });
+    let deployment = admin.post(&format!("{DEV}/deploys"), body).await.json(201);
+    let id = &deployment["id"];
+
+    let message = admin.delete("/orgs/acme/apps/shop").await.refused(409, "API-409");
+    assert_eq!(message, "The environment `dev` cannot be deleted while a deployment is under way.");
+    engine::succeed(&server).await;
+    let dev = admin.get(DEV).await.json(200);
+    assert_eq!(dev["last_deploy"]["status"], "succeeded");
+    assert_eq!(&dev["last_deploy"]["id"], id);
+
+    let body = json!({ "id": "qa", "name": "QA", "type": "development", "from_deploy_id": id });
+    let qa = admin.post(ENVS, body).await.json(201);
+    assert_eq!(&qa["from_deploy"]["id"], id);
+    assert_eq!(qa.get("last_deploy"), None);
+
+    admin.delete(DEV).await.is(204);
+    let _ = admin.get(DEV).await.refused(404, "API-404");
+    assert_eq!(&admin.get(&format!("{ENVS}/qa")).await.json(200)["from_deploy"]["id"], id);
+
+    // An environment of the same id is another one.
+    let body = json!({ "id": "dev", "name": "Dev", "type": "development" });
+    let dev = admin.post(ENVS, body).await.json(201);
+    assert_eq!(dev.get("from_deploy"), None);
+    assert_eq!(admin.get(&format!("{DEV}/resources")).await.json(200), json!([]));
+    admin.put(&format!("{DEV}/from_deploy_id"), id.clone()).await.is(204);
+    assert_eq!(&admin.get(DEV).await.json(200)["from_deploy"]["id"], id);
+
+    admin.delete("/orgs/acme/apps/shop").await.is(204);
+    let _ = admin.get("/orgs/acme/apps/shop").await.refused(404, "API-404");
+}
+
+#[tokio::test]
+async fn what_a_driver_made_outside_has_to_go_first() {
+    let (server, admin) = shop::open().await;
+    shop::define(&admin).await;
+    let terraform = json!({
+        "id": "real-dns", "name": "DNS", "type": "dns", "driver_type": "humanitec/terraform",
+        "criteria": [{ "app_id": "shop" }],
+    });
+    admin.post("/orgs/acme/resources/defs", terraform).await.is(200);
+    let body = json!({ "delta_id": shop::delta(&admin).await, "comment": "" });
+    admin.post(&format!("{DEV}/deploys"), body).await.is(201);
+    engine::succeed(&server).await;
+    let message = admin.delete("/orgs/acme/apps/shop").await.refused(409, "API-409");
+    assert_eq!(message, "The environment `dev` still has resources made by `humanitec/terraform`.");
+}

@@ -1,0 +1,38 @@
+//! The server from outside: sessions over HTTP whose every answer is checked against the OpenAPI
+//! document.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests end the test when something is not as they expect"
+)]
+
+mod access;
+mod application;
+mod compat;
+mod environment;
+mod environment_type;
+mod limits;
+mod organization;
+mod routing;
+mod token;
+mod typed_client;
+mod user;
+mod value;
+mod value_set_version;
+
+// nouns 2
+mod active_resource;
+mod definition;
+mod delta;
+mod deployment;
+mod driver;
+mod engine;
+mod graph;
+mod resource_class;
+mod resource_type;
+mod score;
+mod set;
+mod shop;
+mod zz_corpus;

@@ -1,0 +1,218 @@
+//! The words of the command line. Doc comments are the help texts.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Deploys applications that are described with Score, and teaches the platform what they need.
+#[derive(Debug, Parser)]
+#[command(name = "downbeat", version, propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Deploy(Deploy),
+    Check(Check),
+    Render(Render),
+    Apply(Apply),
+    Serve(Serve),
+    Api(Api),
+}
+
+/// Where the server is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Connection {
+    /// Server to talk to, for example <https://downbeat.example>. Without one, the same server runs
+    /// inside this command, on the data directory
+    #[arg(long, value_name = "URL", env = "DOWNBEAT_SERVER", global = true)]
+    pub(crate) server: Option<String>,
+    /// Token for the server
+    #[arg(long, value_name = "TOKEN", env = "DOWNBEAT_TOKEN", hide_env_values = true, global = true)]
+    pub(crate) token: Option<String>,
+    /// Organization
+    #[arg(long, value_name = "ID", env = "DOWNBEAT_ORG", global = true)]
+    pub(crate) org: Option<String>,
+    /// Data directory of the server inside this command [default: downbeat in the user's data
+    /// folder]
+    #[arg(long, value_name = "DIR", env = "DOWNBEAT_DATA", global = true)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// How Score files are read.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ScoreOptions {
+    /// Image for containers whose image is "."
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+    /// Score file with overrides, merged over each file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) overrides: Vec<PathBuf>,
+    /// Set a property of each file, for example containers.main.image=web:2; without "=" it is
+    /// removed
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(crate) property: Vec<String>,
+    /// Extension file (humanitec.score.yaml)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) extensions: Option<PathBuf>,
+}
+
+/// Deploy Score files to an environment
+///
+/// Each file becomes a workload of the application; workloads that are not named stay as they are.
+/// Prints what happens step by step, then the resource graph and where the manifests are.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  downbeat deploy score.yaml --app shop --env development
+  downbeat deploy score.yaml --app shop --env development --image registry.example/shop:2
+  downbeat deploy --app shop --env development --remove worker
+  downbeat deploy --app shop --env staging --from development
+  downbeat deploy --app shop --env development --set 3f9c…   (an older set: a rollback)")]
+pub(crate) struct Deploy {
+    /// Score files
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Application
+    #[arg(long, value_name = "ID", env = "DOWNBEAT_APP")]
+    pub(crate) app: String,
+    /// Environment
+    #[arg(long, value_name = "ID", env = "DOWNBEAT_ENV")]
+    pub(crate) env: String,
+    /// Type of the environment, when it is created
+    #[arg(long, value_name = "ID", default_value = "development")]
+    pub(crate) env_type: String,
+    /// Create the application and the environment when they do not exist; always on for the server
+    /// inside this command
+    #[arg(long)]
+    pub(crate) create: bool,
+    /// Remove a workload
+    #[arg(long, value_name = "WORKLOAD")]
+    pub(crate) remove: Vec<String>,
+    /// Deploy a set as it is
+    #[arg(long, value_name = "SET", conflicts_with_all = ["files", "remove", "from"])]
+    pub(crate) set: Option<String>,
+    /// Deploy what runs in another environment of the application
+    #[arg(long, value_name = "ENV", conflicts_with_all = ["files", "remove"])]
+    pub(crate) from: Option<String>,
+    /// What to say about this deployment
+    #[arg(long, short, value_name = "TEXT", default_value = "")]
+    pub(crate) message: String,
+    /// How to print the result
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) score: ScoreOptions,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Form of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// The deployment as the API answers it.
+    Json,
+}
+
+/// Report all mistakes of Score files at once
+///
+/// Needs no server. Each mistake comes with its place, what was expected, and a hint.
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// Score files
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) score: ScoreOptions,
+}
+
+/// Print the Kubernetes objects of Score files
+///
+/// Needs no server and no state: definitions come from files, and secrets are references.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  downbeat render score.yaml --definitions platform/ | less")]
+pub(crate) struct Render {
+    /// Score files
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Files or folders with resource definitions; they win over the starter definitions
+    #[arg(long, value_name = "PATH")]
+    pub(crate) definitions: Vec<PathBuf>,
+    /// Leave out the starter definitions
+    #[arg(long)]
+    pub(crate) no_starter: bool,
+    /// Application to render for
+    #[arg(long, value_name = "ID", default_value = "app")]
+    pub(crate) app: String,
+    /// Environment to render for
+    #[arg(long, value_name = "ID", default_value = "development")]
+    pub(crate) env: String,
+    /// Type of the environment
+    #[arg(long, value_name = "ID", default_value = "development")]
+    pub(crate) env_type: String,
+    /// Shared value, for ${values.KEY}
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) value: Vec<String>,
+    #[command(flatten)]
+    pub(crate) score: ScoreOptions,
+}
+
+/// Create or replace resource definitions from files
+#[derive(Args, Debug)]
+pub(crate) struct Apply {
+    /// Files or folders with definitions
+    #[arg(long, short, value_name = "PATH", required = true)]
+    pub(crate) file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Run the server
+///
+/// On an empty data directory it sets up an organization, prints the administrator's token once,
+/// and loads the starter definitions.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Data directory [default: downbeat in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "DOWNBEAT_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", env = "DOWNBEAT_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Organization to set up on an empty data directory
+    #[arg(long, value_name = "ID", env = "DOWNBEAT_ORG", default_value = local_org())]
+    pub(crate) org: String,
+    /// Git repository for environments whose cluster names none: a path or URL [default: manifests
+    /// in the data directory]
+    #[arg(long, value_name = "REPOSITORY", env = "DOWNBEAT_GIT_REPOSITORY")]
+    pub(crate) git_repository: Option<String>,
+    /// Log as JSON
+    #[arg(long)]
+    pub(crate) log_json: bool,
+}
+
+/// Call an operation of the API and print the answer
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  downbeat api get /orgs/local/apps
+  downbeat api post /orgs/local/env-types -d '{\"id\": \"staging\"}'")]
+pub(crate) struct Api {
+    /// Method: get, post, put, patch or delete
+    pub(crate) method: String,
+    /// Path, for example /orgs/local/apps
+    pub(crate) path: String,
+    /// Body, as JSON
+    #[arg(long, short, value_name = "JSON")]
+    pub(crate) data_json: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// The organization of a data directory, when nothing else is asked for.
+pub(crate) const fn local_org() -> &'static str {
+    "local"
+}

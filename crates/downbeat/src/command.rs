@@ -1,0 +1,34 @@
+//! One file for each command.
+
+mod api;
+mod apply;
+mod check;
+mod deploy;
+mod render;
+mod serve;
+
+use crate::{
+    cli::{Arguments, Command},
+    report::Failure,
+};
+
+/// Runs a command to its end.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Check(check) => check::run(&check),
+        Command::Render(render) => blocking(render::run(&render)),
+        Command::Deploy(deploy) => blocking(deploy::run(deploy)),
+        Command::Apply(apply) => blocking(apply::run(apply)),
+        Command::Api(api) => blocking(api::run(api)),
+        Command::Serve(serve) => blocking(serve::run(serve)),
+    }
+}
+
+fn blocking(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(&anyhow::Error::new(error)))?;
+    runtime.block_on(work)
+}

@@ -1,0 +1,138 @@
+//! `downbeat render`
+
+use std::{collections::BTreeMap, io::Write as _, sync::Arc};
+
+use downbeat_core::{
+    DeploymentSet, assemble, builtin,
+    definition::Definition,
+    definition_file::DefinitionFile,
+    matching::Index,
+    resolve::{SharedValue, Values},
+    resource_type::Catalogue,
+    yaml,
+};
+use downbeat_engine::{
+    Targets,
+    memory::{MemorySecrets, NoJournal},
+    port::Loaded,
+    run::{self, Ports},
+};
+use downbeat_score::Converted;
+use jiff::Timestamp;
+
+use crate::{
+    cli::{Render, local_org},
+    report::Failure,
+    score_file, starter,
+};
+
+pub(crate) async fn run(arguments: &Render) -> Result<(), Failure> {
+    let converted = score_file::convert_all(&arguments.files, &arguments.score)?;
+    let set = set(converted)?;
+    let mut definitions = if arguments.definitions.is_empty() {
+        Vec::new()
+    } else {
+        starter::from_paths(&arguments.definitions)?
+    };
+    let own = definitions.len();
+    if !arguments.no_starter {
+        definitions.extend(starter::definitions()?);
+    }
+    let loaded = Loaded {
+        installation: String::new(),
+        org: local_org().to_owned(),
+        app: arguments.app.clone(),
+        env: arguments.env.clone(),
+        env_type: arguments.env_type.clone(),
+        deployment: "render".to_owned(),
+        comment: String::new(),
+        created_by: String::new(),
+        created_at: Timestamp::UNIX_EPOCH,
+        set_id: set.id().to_string(),
+        set,
+        values: values(&arguments.value)?,
+        definitions: Arc::new(index(definitions, own)?),
+        types: Arc::new(Catalogue::default()),
+        incarnations: BTreeMap::new(),
+        pins: BTreeMap::new(),
+        cookies: BTreeMap::new(),
+        results: BTreeMap::new(),
+    };
+    let ports = Ports {
+        journal: Arc::new(NoJournal),
+        drivers: downbeat_adapters::drivers(),
+        targets: Targets::default(),
+        secrets: Arc::new(MemorySecrets::new(downbeat_store::secret::LOCAL_STORE)),
+        schemas: downbeat_engine::schema::Schemas::default(),
+        // What is random in a rendering never leaves it: secrets are printed as references.
+        seed: b"render".to_vec(),
+    };
+    let objects = run::render(&ports, &loaded).await.map_err(|errors| {
+        for error in &errors {
+            eprintln!("{} {} {}: {}", error.code, error.scope, error.object_id, error.message);
+        }
+        Failure::new(format!("nothing was rendered: {} mistakes", errors.len()))
+    })?;
+    let mut text = String::new();
+    for object in &objects {
+        let shown = assemble::externalize(object)
+            .map_err(|error| Failure::Failed { message: error.message, hint: error.hint })?;
+        text.push_str("---\n");
+        text.push_str(&yaml::to_string(&shown));
+    }
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // The reader has seen enough (`| head`).
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| Failure::new(format!("standard output: {error}"))),
+    }
+}
+
+fn set(converted: Vec<Converted>) -> Result<DeploymentSet, Failure> {
+    let mut set = DeploymentSet::default();
+    for one in converted {
+        for (key, resource) in one.shared {
+            match set.shared.get(&key) {
+                Some(known) if *known != resource => {
+                    return Err(Failure::new(format!(
+                        "the shared resource {key:?} is described differently by two Score files"
+                    )));
+                }
+                _ => {
+                    set.shared.insert(key, resource);
+                }
+            }
+        }
+        set.modules.insert(one.name, one.module);
+    }
+    Ok(set)
+}
+
+/// The index of the given definitions; the first `own` win over the rest.
+fn index(definitions: Vec<DefinitionFile>, own: usize) -> Result<Index, Failure> {
+    let mut index = Index::default();
+    for (number, file) in definitions.into_iter().enumerate() {
+        let definition = Definition::new(&file.id, "file", &file.resource_type, file.body);
+        let definition = Arc::new(definition);
+        for criteria in file.criteria {
+            match index.insert(&definition, criteria) {
+                Ok(()) => {}
+                // A starter definition gives way.
+                Err(_) if number >= own && own > 0 => {}
+                Err(tie) => return Err(Failure::new(format!("{}: {tie}", downbeat_core::Code::Tie))),
+            }
+        }
+    }
+    builtin::add_to(&mut index).map_err(|tie| Failure::Internal(tie.to_string()))?;
+    Ok(index)
+}
+
+fn values(arguments: &[String]) -> Result<Values, Failure> {
+    let mut values = Values::new();
+    for argument in arguments {
+        let (key, value) = argument
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("--value {argument}: expected KEY=VALUE")))?;
+        values.insert(key.to_owned(), SharedValue::Plain(value.to_owned()));
+    }
+    Ok(values)
+}
