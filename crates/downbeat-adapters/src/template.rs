@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::hmac;
 use downbeat_core::{
     Code, Json, JsonMap, Secret,
     manifest::Location,
@@ -45,7 +46,7 @@ impl PureDriver for Template {
         let plain = request.values.get("templates").unwrap_or(&none);
         let secret = secret_templates(request);
         let template = |name: &str| plain.get(name).filter(|template| !template.is_null());
-        let mut run = Run { driver: self, request, data: data(request), salt: 0 };
+        let mut run = Run { driver: self, request, data: data(request) };
         let mut response = Response::default();
 
         if let Some(init) = template("init") {
@@ -147,8 +148,6 @@ struct Run<'a> {
     driver: &'a Template,
     request: &'a Request<'a>,
     data: Value,
-    /// Makes the random values of one template differ from those of the next.
-    salt: u8,
 }
 
 /// A tree with the places that are secret.
@@ -239,16 +238,23 @@ impl Run<'_> {
                 .hint("See the template functions in docs/concepts/templates.md")
         };
         let template = self.driver.parsed(name, text).map_err(failed)?;
-        let mut seed = self.request.seed;
-        self.salt = self.salt.wrapping_add(1);
-        if let Some(byte) = seed.first_mut() {
-            *byte ^= self.salt;
-        }
+        let seed = seed_of(&self.request.seed, name);
         let limits = Limits { time: Some(TIME), ..Limits::default() };
         let options = Options { seed, limits, ..Options::default() };
         let output = template.execute(&self.data, &options).map_err(failed)?;
         Ok((output.text, output.tainted))
     }
+}
+
+/// The seed of one template: its random values depend on the resource and on the template's name,
+/// not on the templates beside it.
+fn seed_of(seed: &[u8; 32], name: &str) -> [u8; 32] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, seed);
+    let mut derived = [0; 32];
+    for (to, from) in derived.iter_mut().zip(hmac::sign(&key, name.as_bytes()).as_ref()) {
+        *to = *from;
+    }
+    derived
 }
 
 fn line(text: &str, number: usize) -> String {

@@ -435,6 +435,16 @@ fn mask<'a>(message: &str, secrets: impl Iterator<Item = &'a Secret>) -> String 
     message
 }
 
+/// Whether any string of a tree holds a text.
+fn holds(tree: &Json, text: &str) -> bool {
+    match tree {
+        Json::String(string) => string.contains(text),
+        Json::Array(items) => items.iter().any(|item| holds(item, text)),
+        Json::Object(members) => members.values().any(|member| holds(member, text)),
+        _ => false,
+    }
+}
+
 /// Shorter texts occur by chance.
 fn is_recognisable(text: &str) -> bool {
     text.len() >= 6
@@ -475,6 +485,9 @@ struct Sealing<'a> {
     known: Vec<(Secret, usize)>,
     /// Plaintexts to look for in places that should not have them.
     marked: Vec<Secret>,
+    /// The plain inputs of the node. What stands there in clear cannot leak: a user called
+    /// `postgres` does not make the image `postgres:17` a secret.
+    plain: [&'a Json; 2],
 }
 
 impl Sealing<'_> {
@@ -488,7 +501,9 @@ impl Sealing<'_> {
                 let at = self.to_seal.len();
                 self.to_seal.push((format!("{}/{key}", self.prefix), secret.clone()));
                 self.known.push((secret.clone(), at));
-                self.marked.push(secret);
+                if !self.plain.iter().any(|plain| holds(plain, secret.expose())) {
+                    self.marked.push(secret);
+                }
                 Slot::Sealed(at)
             }
         }
@@ -535,11 +550,14 @@ fn draft(
     response: Response,
     to_seal: &mut Vec<(String, Secret)>,
 ) -> Result<Draft, NodeError> {
+    let plain = [&step.prepared.values, &step.prepared.resource];
+    let hidden = |secret: &&Secret| !plain.iter().any(|plain| holds(plain, secret.expose()));
     let mut sealing = Sealing {
         prefix: format!("orgs/{}/resources/{}", at.facts.org, step.guresid),
         to_seal,
         known: Vec::new(),
-        marked: step.texts.values().cloned().collect(),
+        marked: step.texts.values().filter(hidden).cloned().collect(),
+        plain,
     };
     let mut secrets = BTreeMap::new();
     for (pointer, output) in response.secrets {

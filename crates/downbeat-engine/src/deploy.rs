@@ -70,10 +70,10 @@ pub fn assembly_error(error: assemble::Error) -> DeploymentError {
 }
 
 pub(crate) fn with_hint(message: String, hint: Option<String>) -> String {
-    match hint {
-        None => message,
-        Some(hint) => format!("{message}. {hint}"),
-    }
+    let Some(hint) = hint else { return message };
+    let mut letters = hint.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    format!("{message}. {}", first.chain(letters).collect::<String>())
 }
 
 /// The name of the environment's namespace.

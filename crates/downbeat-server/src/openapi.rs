@@ -1,6 +1,6 @@
 //! The OpenAPI document, made from the code.
 //!
-//! Each handler says what is its own: operation id, body, success answers. [`complete`] adds what is
+//! Each handler says what is its own: operation id, body, success answers. `complete` adds what is
 //! the same everywhere: parameters of the path, error answers, the security scheme.
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -93,6 +93,20 @@ pub(crate) fn insert(document: &mut Json, path: &str, verb: &str, operation: Jso
     }
 }
 
+/// The operations that answer 404 with a bare JSON string, as `GET /path`. That is v1's way for
+/// deltas and sets, and its clients cannot read anything else there.
+pub(crate) fn bare_not_found(document: &Json) -> BTreeSet<String> {
+    let paths = document.get("paths").and_then(Json::as_object).into_iter().flatten();
+    let operations = paths.flat_map(|(path, item)| {
+        item.as_object().into_iter().flatten().map(move |(verb, operation)| (path, verb, operation))
+    });
+    let bare = operations.filter(|(_, _, operation)| {
+        let kind = operation.pointer("/responses/404/content/application~1json/schema/type");
+        kind.is_some_and(|kind| kind == "string")
+    });
+    bare.map(|(path, verb, _)| format!("{} {path}", verb.to_ascii_uppercase())).collect()
+}
+
 /// The parameters that the path itself names.
 pub(crate) fn path_parameters(path: &str) -> Vec<Json> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
@@ -139,7 +153,7 @@ fn complete_operation(path: &str, operation: &mut JsonMap) {
         }
     }
 
-    let errors: [(&str, bool, &str); 9] = [
+    let errors: [(&str, bool, &str); 10] = [
         ("400", !anonymous, "The request is not valid."),
         ("401", !anonymous, "The request carries no valid token."),
         ("403", !anonymous, "The token does not allow this."),
@@ -149,6 +163,7 @@ fn complete_operation(path: &str, operation: &mut JsonMap) {
         ("415", takes_body, "The request body is not declared to be JSON."),
         ("422", takes_body, "The request body is not of the expected shape."),
         ("500", true, "Something went wrong inside the server."),
+        ("503", true, "The server took too long to answer; nothing was changed."),
     ];
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     if let Some(responses) = responses.as_object_mut() {

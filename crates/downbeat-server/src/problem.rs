@@ -7,7 +7,7 @@
 use std::error::Error;
 
 use axum::{
-    Json,
+    Extension, Json,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -135,6 +135,16 @@ impl Problem {
         self
     }
 
+    /// Makes the message of a 404 the whole body, a JSON string, as v1 answers for deltas and sets.
+    #[must_use]
+    pub fn bare_if_missing(self) -> Self {
+        if self.status != StatusCode::NOT_FOUND {
+            return self;
+        }
+        let message = self.message.clone();
+        self.with_body(message.into())
+    }
+
     /// Status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -148,6 +158,11 @@ impl Problem {
     }
 }
 
+/// The message of a problem with the common body, left on the answer for
+/// [`crate::router`]: a few v1 operations answer nothing but this text.
+#[derive(Clone, Debug)]
+pub(crate) struct Message(pub(crate) String);
+
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let mut response = if let Some(body) = self.body {
@@ -156,12 +171,13 @@ impl IntoResponse for Problem {
             let code = self.code.as_str();
             self.details.insert("code".to_owned(), code.into());
             self.details.insert("docs".to_owned(), format!("{PAGES}/{code}.md").into());
+            let message = Message(self.message.clone());
             let body = ErrorBody {
                 error: code.to_owned(),
                 message: self.message,
                 details: Some(self.details),
             };
-            (self.status, Json(body)).into_response()
+            (self.status, Extension(message), Json(body)).into_response()
         };
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");

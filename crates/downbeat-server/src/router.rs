@@ -5,6 +5,7 @@
 //! ```
 
 use std::{
+    collections::BTreeSet,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -25,7 +26,7 @@ use tracing::Instrument as _;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-use crate::{AppState, Problem, api, not_yet, openapi};
+use crate::{AppState, Problem, api, not_yet, openapi, problem::Message};
 
 /// Carries the id of a request on its answer, to be found in the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -61,8 +62,10 @@ fn operations() -> OpenApiRouter<AppState> {
 pub fn router(state: AppState) -> Router {
     let (routes, document) = operations().split_for_parts();
     let (routes, document) = not_yet::add(routes, openapi::complete(document));
+    let bare = Arc::new(openapi::bare_not_found(&document));
     let document = Arc::new(document);
     routes
+        .layer(middleware::from_fn_with_state(bare, text_for_404))
         .merge(openapi::route(&document))
         .fallback(unknown)
         .layer(middleware::from_fn(json_for_405))
@@ -85,6 +88,24 @@ async fn unknown(request: Request) -> Problem {
     let message = format!("There is no operation `{method} {path}`.");
     Problem::new(StatusCode::NOT_FOUND, Code::NotFound, message)
         .with_hint("`GET /openapi.json` lists all operations.")
+}
+
+/// Where the document says so, a 404 is nothing but its message.
+async fn text_for_404(
+    State(bare): State<Arc<BTreeSet<String>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let is_bare = bare.contains(&format!("{} {path}", request.method()));
+    let response = next.run(request).await;
+    let message = response.extensions().get::<Message>();
+    match message {
+        Some(Message(message)) if is_bare && response.status() == StatusCode::NOT_FOUND => {
+            (StatusCode::NOT_FOUND, axum::Json(message)).into_response()
+        }
+        _ => response,
+    }
 }
 
 /// axum answers a wrong method without a body; the `Allow` header is kept.

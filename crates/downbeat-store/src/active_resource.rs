@@ -1,6 +1,6 @@
 //! Active resources: what exists for an environment because a deployment provisioned it.
 //!
-//! The engine writes them; here is what the API reads, pins, detaches and schedules for deletion.
+//! The engine writes them; here is what the API reads, pins and forgets.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -145,28 +145,6 @@ pub async fn pin(
     .bind(&*key.class)
     .bind(&*key.id)
     .bind(version)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Asks the engine to deprovision a resource.
-///
-/// # Errors
-/// When the database fails.
-pub async fn schedule_deletion(tx: &mut Tx, scope: &EnvScope, key: &ResourceKey) -> Result<()> {
-    // Mark it; the engine takes it from here.
-    query(
-        "UPDATE active_resource SET scheduled_deletion = 1, status = 'deleting' \
-         WHERE org_id = $1 AND app_id = $2 AND env_id = $3 \
-           AND type = $4 AND class = $5 AND res_id = $6",
-    )
-    .bind(scope.org())
-    .bind(scope.app())
-    .bind(scope.env())
-    .bind(&*key.resource_type)
-    .bind(&*key.class)
-    .bind(&*key.id)
     .execute(&mut **tx)
     .await?;
     Ok(())

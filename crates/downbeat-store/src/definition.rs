@@ -595,3 +595,89 @@ fn read_criteria(row: &AnyRow) -> Result<Criteria> {
         class: set("class")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use downbeat_core::{ResourceKey, matching::Context};
+
+    use super::*;
+    use crate::{
+        Db, commit,
+        organization::{self, Organization},
+    };
+
+    fn dns(version: &str, now: Timestamp) -> (StoredDefinition, Version) {
+        let definition = StoredDefinition {
+            id: "any-dns".to_owned(),
+            resource_type: "dns".to_owned(),
+            active_version_id: version.to_owned(),
+            is_deleted: false,
+            created_at: now,
+            created_by: "u".to_owned(),
+            updated_at: now,
+            updated_by: "u".to_owned(),
+        };
+        let version = Version {
+            id: version.to_owned(),
+            def_id: definition.id.clone(),
+            action: "created".to_owned(),
+            proposed: false,
+            archived: false,
+            content: Content::default(),
+            created_at: now,
+            created_by: "u".to_owned(),
+        };
+        (definition, version)
+    }
+
+    #[tokio::test]
+    async fn an_index_is_loaded_again_only_after_a_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open_sqlite(&directory.path().join("test.db")).await.unwrap();
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let scope = OrgScope::granted("acme");
+        let indexes = Indexes::default();
+        let load = async || indexes.load(&mut db.read().await.unwrap(), &scope).await.unwrap();
+        let version = |index: &Index| {
+            let context = Context { org: "acme", app: "a", env: "e", env_type: "t" };
+            let found = index.find(&ResourceKey::new("dns", "", "shared.d"), &context);
+            found.map(|entry| entry.definition.version_id.to_string())
+        };
+
+        let mut tx = db.write().await.unwrap();
+        let org = Organization {
+            id: "acme".to_owned(),
+            name: "Acme".to_owned(),
+            created_at: now,
+            created_by: "u".to_owned(),
+        };
+        organization::create(&mut tx, &org).await.unwrap();
+        let (definition, first) = dns("v1", now);
+        create(&mut tx, &scope, &definition, &first).await.unwrap();
+        let any = Criteria { id: "c1".to_owned(), ..Criteria::default() };
+        add_criteria(&mut tx, &scope, "any-dns", "dns", &any).await.unwrap();
+        commit(tx).await.unwrap();
+        let loaded = load().await;
+        assert_eq!(version(&loaded).as_deref(), Some("v1"));
+        assert!(Arc::ptr_eq(&loaded, &load().await));
+
+        let mut tx = db.write().await.unwrap();
+        let (_, second) = dns("v2", now);
+        add_version(&mut tx, &scope, &second).await.unwrap();
+        activate(&mut tx, &scope, "any-dns", "v2", now, "u").await.unwrap();
+        commit(tx).await.unwrap();
+        assert_eq!(version(&*load().await).as_deref(), Some("v2"));
+
+        let mut tx = db.write().await.unwrap();
+        delete(&mut tx, &scope, "any-dns", now, "u").await.unwrap();
+        commit(tx).await.unwrap();
+        assert_eq!(version(&*load().await), None);
+
+        // What is rolled back does not count.
+        let mut tx = db.write().await.unwrap();
+        let (definition, third) = dns("v3", now);
+        create(&mut tx, &scope, &definition, &third).await.unwrap();
+        drop(tx);
+        assert_eq!(version(&*load().await), None);
+    }
+}

@@ -19,8 +19,6 @@ use crate::{
 
 /// A deployment that waits for the engine.
 pub const PENDING: &str = "pending";
-/// A deployment that the engine works on. The word contains a space.
-pub const IN_PROGRESS: &str = "in progress";
 
 /// A deployment.
 #[derive(Clone, Debug)]

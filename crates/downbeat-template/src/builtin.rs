@@ -68,7 +68,7 @@ fn index(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
             Data::NoValue | Data::Nil => return Err("index of nil pointer".into()),
             Data::List(list) => {
                 let at = index_arg(index, list.len())?;
-                list.element(at).ok_or_else(|| out_of_range(at, list.len()))?
+                list.element(at).ok_or("reflect: slice index out of range")?
             }
             Data::Str(text) => {
                 let at = index_arg(index, text.len())?;
@@ -95,15 +95,17 @@ fn index(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
                     (None, crate::value::MapKind::Str) => "".into(),
                 }
             }
-            _ => return Err(format!("can't index item of type {}", item.type_name()).into()),
+            _ => return Err(format!("can't index item of type {}", pointee(&item)).into()),
         };
         item = next.taint_if(tainted);
     }
     Ok(item)
 }
 
-fn out_of_range(_at: usize, _length: usize) -> Fail {
-    "reflect: slice index out of range".into()
+/// The type behind a pointer, which is what these functions complain about.
+fn pointee(value: &Value) -> &'static str {
+    let name = value.type_name();
+    name.strip_prefix('*').unwrap_or(name)
 }
 
 fn index_arg(index: &Value, length: usize) -> Result<usize, Fail> {
@@ -131,7 +133,7 @@ fn len(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
         Data::Map(map) => map.read().len(),
         Data::Nil => return Err("len of nil pointer".into()),
         Data::NoValue => return Err(INVALID_VALUE_TYPE.into()),
-        _ => return Err(format!("len of type {}", item.type_name()).into()),
+        _ => return Err(format!("len of type {}", pointee(item)).into()),
     };
     Ok((length as i64).into())
 }

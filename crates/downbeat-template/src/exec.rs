@@ -4,6 +4,7 @@
 //! interface; [`Value`] carries the same three states so that every message and every leniency
 //! comes out the same.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -143,7 +144,8 @@ struct Exec<'t, 's> {
     shared: &'s mut Shared,
 }
 
-type Result_<T> = Result<T, Error>;
+/// What executing a part gives: its value, or the error that ends everything.
+type Executed<T> = Result<T, Error>;
 
 impl<'t> Exec<'t, '_> {
     // Errors.
@@ -185,12 +187,12 @@ impl<'t> Exec<'t, '_> {
         Error::exec(kind, self.program.name, place, self.executing, context, message)
     }
 
-    fn step(&mut self) -> Result_<()> {
+    fn step(&mut self) -> Executed<()> {
         self.shared.context.budget.spend(1).map_err(|limit| self.limit(limit))
     }
 
     /// Runs something one level deeper.
-    fn deeper<T>(&mut self, run: impl FnOnce(&mut Self) -> Result_<T>) -> Result_<T> {
+    fn deeper<T>(&mut self, run: impl FnOnce(&mut Self) -> Executed<T>) -> Executed<T> {
         if self.shared.depth >= self.shared.context.budget.limits.depth {
             return Err(self.limit(Limit::Depth));
         }
@@ -202,14 +204,14 @@ impl<'t> Exec<'t, '_> {
 
     // Output.
 
-    fn check_output(&self) -> Result_<()> {
+    fn check_output(&self) -> Executed<()> {
         if self.shared.out.len() > self.shared.context.budget.limits.output_bytes {
             return Err(self.limit(Limit::Output));
         }
         Ok(())
     }
 
-    fn print(&mut self, value: &Value) -> Result_<()> {
+    fn print(&mut self, value: &Value) -> Executed<()> {
         let start = self.shared.out.len();
         let max = self.shared.context.budget.limits.output_bytes;
         let fits = format::print_value(&mut self.shared.out, value, max);
@@ -217,7 +219,9 @@ impl<'t> Exec<'t, '_> {
             return Err(self.limit(Limit::Output));
         }
         let end = self.shared.out.len();
-        if end > start && value.is_tainted() {
+        let (tainted, cost) = value.taint_and_cost();
+        self.shared.context.budget.spend(cost).map_err(|limit| self.limit(limit))?;
+        if end > start && tainted {
             self.mark_tainted(start..end);
         }
         Ok(())
@@ -232,7 +236,7 @@ impl<'t> Exec<'t, '_> {
 
     // Walking.
 
-    fn walk_block(&mut self, dot: &Value, block: &'t Block) -> Result_<Flow> {
+    fn walk_block(&mut self, dot: &Value, block: &'t Block) -> Executed<Flow> {
         self.deeper(|exec| {
             for node in &block.nodes {
                 let flow = exec.walk(dot, node)?;
@@ -244,7 +248,7 @@ impl<'t> Exec<'t, '_> {
         })
     }
 
-    fn walk(&mut self, dot: &Value, node: &'t Node) -> Result_<Flow> {
+    fn walk(&mut self, dot: &Value, node: &'t Node) -> Executed<Flow> {
         self.step()?;
         match node {
             Node::Text(node) => {
@@ -270,7 +274,7 @@ impl<'t> Exec<'t, '_> {
         }
     }
 
-    fn walk_if_or_with(&mut self, dot: &Value, branch: &'t Branch, with: bool) -> Result_<Flow> {
+    fn walk_if_or_with(&mut self, dot: &Value, branch: &'t Branch, with: bool) -> Executed<Flow> {
         let mark = self.variables.len();
         let value = self.eval_pipe(dot, &branch.pipe)?;
         let flow = if value.truth() {
@@ -284,7 +288,7 @@ impl<'t> Exec<'t, '_> {
         Ok(flow)
     }
 
-    fn walk_range(&mut self, dot: &Value, branch: &'t Branch) -> Result_<Flow> {
+    fn walk_range(&mut self, dot: &Value, branch: &'t Branch) -> Executed<Flow> {
         let outer_mark = self.variables.len();
         let value = self.eval_pipe(dot, &branch.pipe)?;
         let mark = self.variables.len();
@@ -297,7 +301,7 @@ impl<'t> Exec<'t, '_> {
                 for index in 0..list.len() {
                     let element = list.element(index).unwrap_or(Value::nil()).taint_if(tainted);
                     let index = Value::from(index as i64);
-                    if self.iterate(branch, mark, index, element)? == Flow::Break {
+                    if self.iterate(branch, mark, index, &element)? == Flow::Break {
                         break;
                     }
                 }
@@ -316,7 +320,7 @@ impl<'t> Exec<'t, '_> {
                     let element = if boxed { element.into_boxed() } else { element };
                     let key = Value::from(text::Text::Utf8(key)).taint_if(tainted);
                     let element = element.taint_if(tainted);
-                    if self.iterate(branch, mark, key, element)? == Flow::Break {
+                    if self.iterate(branch, mark, key, &element)? == Flow::Break {
                         break;
                     }
                 }
@@ -343,7 +347,7 @@ impl<'t> Exec<'t, '_> {
         branch: &'t Branch,
         mark: usize,
         value: &Value,
-    ) -> Result_<bool> {
+    ) -> Executed<bool> {
         if branch.pipe.declared.len() > 1 {
             let shown = shown(value);
             let message = format!("can't use {shown} to iterate over more than one variable");
@@ -358,7 +362,7 @@ impl<'t> Exec<'t, '_> {
         };
         for index in 0..count {
             let element = Value::from(wrap(index)).taint_if(value.has_taint());
-            if self.iterate(branch, mark, Value::NO_VALUE, element)? == Flow::Break {
+            if self.iterate(branch, mark, Value::NO_VALUE, &element)? == Flow::Break {
                 break;
             }
         }
@@ -370,8 +374,8 @@ impl<'t> Exec<'t, '_> {
         branch: &'t Branch,
         mark: usize,
         index: Value,
-        element: Value,
-    ) -> Result_<Flow> {
+        element: &Value,
+    ) -> Executed<Flow> {
         self.step()?;
         let pipe = &branch.pipe;
         match pipe.declared.as_slice() {
@@ -387,12 +391,12 @@ impl<'t> Exec<'t, '_> {
                 self.set_top_variable(2, index);
             }
         }
-        let flow = self.walk_block(&element, &branch.body)?;
+        let flow = self.walk_block(element, &branch.body)?;
         self.variables.truncate(mark);
         Ok(flow)
     }
 
-    fn walk_template(&mut self, dot: &Value, call: &'t TemplateCall) -> Result_<Flow> {
+    fn walk_template(&mut self, dot: &Value, call: &'t TemplateCall) -> Executed<Flow> {
         self.at = At::Template(call);
         let Some((tree, program)) = self.program.find(&call.name) else {
             let name = quote::quote(call.name.as_bytes());
@@ -414,14 +418,14 @@ impl<'t> Exec<'t, '_> {
 
     // Variables.
 
-    fn variable(&self, variable: &Variable) -> Result_<&Value> {
+    fn variable(&self, variable: &Variable) -> Executed<&Value> {
         let found = self.variables.iter().rev().find(|(slot, _)| *slot == variable.slot);
         found
             .map(|(_, value)| value)
             .ok_or_else(|| self.fail(format!("undefined variable: {}", variable.name)))
     }
 
-    fn set_variable(&mut self, variable: &Variable, value: Value) -> Result_<()> {
+    fn set_variable(&mut self, variable: &Variable, value: Value) -> Executed<()> {
         let found = self.variables.iter_mut().rev().find(|(slot, _)| *slot == variable.slot);
         match found {
             Some((_, slot)) => {
@@ -441,7 +445,7 @@ impl<'t> Exec<'t, '_> {
 
     // Evaluating.
 
-    fn eval_pipe(&mut self, dot: &Value, pipe: &'t Pipe) -> Result_<Value> {
+    fn eval_pipe(&mut self, dot: &Value, pipe: &'t Pipe) -> Executed<Value> {
         self.at = At::Pipe(pipe);
         let mut value = None;
         for command in &pipe.commands {
@@ -464,7 +468,7 @@ impl<'t> Exec<'t, '_> {
         dot: &Value,
         command: &'t Command,
         last: Option<Value>,
-    ) -> Result_<Value> {
+    ) -> Executed<Value> {
         let operands = command.operands.as_slice();
         let Some((first, args)) = operands.split_first() else { return Ok(Value::NO_VALUE) };
         let has_args = !args.is_empty() || last.is_some();
@@ -475,7 +479,7 @@ impl<'t> Exec<'t, '_> {
             }
             Operand::Field { names, .. } => {
                 self.at = At::Operand(first);
-                return self.eval_fields(dot, dot.clone(), first, names, args, last);
+                return self.eval_fields(dot, dot, first, names, args, last);
             }
             Operand::Variable { variable, names, .. } => {
                 self.at = At::Operand(first);
@@ -497,14 +501,14 @@ impl<'t> Exec<'t, '_> {
         }
     }
 
-    fn refuse_args(&self, first: &Operand, has_args: bool) -> Result_<()> {
+    fn refuse_args(&self, first: &Operand, has_args: bool) -> Executed<()> {
         if has_args {
             return Err(self.fail(format!("can't give argument to non-function {first}")));
         }
         Ok(())
     }
 
-    fn constant(&self, operand: &Operand) -> Result_<Value> {
+    fn constant(&self, operand: &Operand) -> Executed<Value> {
         match operand {
             Operand::Bool { value, .. } => Ok((*value).into()),
             Operand::Str { value, .. } => Ok(value.clone()),
@@ -514,7 +518,7 @@ impl<'t> Exec<'t, '_> {
     }
 
     /// The value of a number whose type nothing but its own syntax decides.
-    fn ideal_constant(&self, number: &Number) -> Result_<Value> {
+    fn ideal_constant(&self, number: &Number) -> Executed<Value> {
         let text = &number.text;
         let is_char = text.starts_with('\'');
         let is_hex = text.len() > 2
@@ -543,13 +547,22 @@ impl<'t> Exec<'t, '_> {
         names: &'t [Arc<str>],
         args: &'t [Operand],
         last: Option<Value>,
-    ) -> Result_<Value> {
-        let value = self.variable(variable)?.clone();
+    ) -> Executed<Value> {
+        let has_args = !args.is_empty() || last.is_some();
+        let value = self.variable(variable)?;
         if names.is_empty() {
-            self.refuse_args(operand, !args.is_empty() || last.is_some())?;
+            let value = value.clone();
+            self.refuse_args(operand, has_args)?;
             return Ok(value);
         }
-        self.eval_fields(dot, value, operand, names, args, last)
+        if !has_args
+            && self.may_descend(names)
+            && let Some(found) = value.descend(names)
+        {
+            return Ok(found);
+        }
+        let value = value.clone();
+        self.eval_fields(dot, &value, operand, names, args, last)
     }
 
     fn eval_chain(
@@ -558,7 +571,7 @@ impl<'t> Exec<'t, '_> {
         chain: &'t Chain,
         args: &'t [Operand],
         last: Option<Value>,
-    ) -> Result_<Value> {
+    ) -> Executed<Value> {
         self.at = At::Chain(chain);
         if let Operand::Nil { .. } = chain.operand {
             return Err(self.fail("indirection through explicit nil"));
@@ -571,47 +584,60 @@ impl<'t> Exec<'t, '_> {
             }
             other => self.constant(other)?,
         };
-        self.eval_field_chain(dot, value, At::Chain(chain), &chain.names, args, last)
+        self.eval_field_chain(dot, &value, At::Chain(chain), &chain.names, args, last)
     }
 
     fn eval_fields(
         &mut self,
         dot: &Value,
-        receiver: Value,
+        receiver: &Value,
         operand: &'t Operand,
         names: &'t [Arc<str>],
         args: &'t [Operand],
         last: Option<Value>,
-    ) -> Result_<Value> {
+    ) -> Executed<Value> {
+        if args.is_empty()
+            && last.is_none()
+            && self.may_descend(names)
+            && let Some(found) = receiver.descend(names)
+        {
+            return Ok(found);
+        }
         self.eval_field_chain(dot, receiver, At::Operand(operand), names, args, last)
+    }
+
+    /// Whether a chain of fields may take the short way, which holds a lock per name.
+    fn may_descend(&self, names: &[Arc<str>]) -> bool {
+        names.len() <= 16 && self.shared.missing_key == MissingKey::Default
     }
 
     /// Evaluates `.X.Y.Z`; the last field gets the arguments, in case it is a method.
     fn eval_field_chain(
         &mut self,
         dot: &Value,
-        mut receiver: Value,
+        receiver: &Value,
         node: At<'t>,
         names: &'t [Arc<str>],
         args: &'t [Operand],
         last: Option<Value>,
-    ) -> Result_<Value> {
-        let Some((final_name, names)) = names.split_last() else { return Ok(receiver) };
+    ) -> Executed<Value> {
+        let Some((final_name, names)) = names.split_last() else { return Ok(receiver.clone()) };
+        let mut receiver = Cow::Borrowed(receiver);
         for name in names {
-            receiver = self.eval_field(dot, receiver, node, name, &[], None)?;
+            receiver = Cow::Owned(self.eval_field(dot, &receiver, node, name, &[], None)?);
         }
-        self.eval_field(dot, receiver, node, final_name, args, last)
+        self.eval_field(dot, &receiver, node, final_name, args, last)
     }
 
     fn eval_field(
         &mut self,
         dot: &Value,
-        receiver: Value,
+        receiver: &Value,
         node: At<'t>,
         name: &str,
         args: &'t [Operand],
         last: Option<Value>,
-    ) -> Result_<Value> {
+    ) -> Executed<Value> {
         let has_args = !args.is_empty() || last.is_some();
         match &receiver.data {
             Data::NoValue => match self.shared.missing_key {
@@ -660,10 +686,10 @@ impl<'t> Exec<'t, '_> {
                         self.at = node;
                         Err(self.fail(format!("error calling {name}: {message}")))
                     }
-                    None => Err(self.no_field(&receiver, name)),
+                    None => Err(self.no_field(receiver, name)),
                 }
             }
-            _ => Err(self.no_field(&receiver, name)),
+            _ => Err(self.no_field(receiver, name)),
         }
     }
 
@@ -673,7 +699,7 @@ impl<'t> Exec<'t, '_> {
     }
 
     /// Evaluates an argument for a parameter of type `wanted`.
-    fn eval_arg(&mut self, dot: &Value, arg: &'t Operand, wanted: Type) -> Result_<Value> {
+    fn eval_arg(&mut self, dot: &Value, arg: &'t Operand, wanted: Type) -> Executed<Value> {
         self.at = At::Operand(arg);
         let value = match arg {
             Operand::Dot { .. } => dot.clone(),
@@ -684,9 +710,7 @@ impl<'t> Exec<'t, '_> {
                 let nil = if wanted == Type::Any { Value::nil() } else { Value::NO_VALUE };
                 return Ok(nil);
             }
-            Operand::Field { names, .. } => {
-                self.eval_fields(dot, dot.clone(), arg, names, &[], None)?
-            }
+            Operand::Field { names, .. } => self.eval_fields(dot, dot, arg, names, &[], None)?,
             Operand::Variable { variable, names, .. } => {
                 self.eval_variable(dot, arg, variable, names, &[], None)?
             }
@@ -702,7 +726,7 @@ impl<'t> Exec<'t, '_> {
         self.check_type(value, wanted)
     }
 
-    fn eval_literal(&self, arg: &Operand, wanted: Type) -> Result_<Value> {
+    fn eval_literal(&self, arg: &Operand, wanted: Type) -> Executed<Value> {
         let expected = |what: &str| self.fail(format!("expected {what}; found {arg}"));
         match wanted {
             Type::Any | Type::Reflect => self.constant(arg),
@@ -738,7 +762,7 @@ impl<'t> Exec<'t, '_> {
         }
     }
 
-    fn check_type(&self, value: Value, wanted: Type) -> Result_<Value> {
+    fn check_type(&self, value: Value, wanted: Type) -> Executed<Value> {
         if let Data::NoValue = value.data {
             return match wanted {
                 Type::Any => Ok(Value::nil().taint_if(value.has_taint())),
@@ -765,7 +789,7 @@ impl<'t> Exec<'t, '_> {
         node: At<'t>,
         args: &'t [Operand],
         last: Option<Value>,
-    ) -> Result_<Value> {
+    ) -> Executed<Value> {
         self.step()?;
         let given = args.len() + usize::from(last.is_some());
         let fixed = function.params.len();
@@ -810,7 +834,7 @@ impl<'t> Exec<'t, '_> {
         which: Special,
         args: &'t [Operand],
         last: Option<Value>,
-    ) -> Result_<Value> {
+    ) -> Executed<Value> {
         let mut value = Value::NO_VALUE;
         for arg in args {
             value = self.eval_arg(dot, arg, Type::Reflect)?;
@@ -823,12 +847,23 @@ impl<'t> Exec<'t, '_> {
 
     fn eval_plain(&mut self, function: &'static Function, base: usize) -> Result<Value, Fail> {
         let args = self.stack.get_mut(base..).unwrap_or_default();
-        let tainted = match function.taint {
-            Taint::Deep => args.iter().any(Value::is_tainted),
-            Taint::Shallow => args.iter().any(Value::has_taint),
-            Taint::Own => false,
-        };
         let context = &mut self.shared.context;
+        let mut tainted = false;
+        for arg in args.iter() {
+            // Reading an argument costs, or a loop could hash one large string for ever.
+            if let Data::Str(text) = &arg.data {
+                context.budget.spend(text.len() / 64)?;
+            }
+            tainted |= match function.taint {
+                Taint::Deep => {
+                    let (tainted, cost) = arg.taint_and_cost();
+                    context.budget.spend(cost)?;
+                    tainted
+                }
+                Taint::Shallow => arg.has_taint(),
+                Taint::Own => false,
+            };
+        }
         let result = match (function.run)(context, &mut Args(args)) {
             Ok(value) => value,
             Err(fail) if tainted => return Err(withhold(fail)),
@@ -861,7 +896,7 @@ impl<'t> Exec<'t, '_> {
         };
         let Data::Str(text) = &source.data else { return Ok("".into()) };
         let text = text.to_str();
-        self.shared.context.budget.spend_bytes(text.len())?;
+        self.shared.context.budget.spend(text.len() / 8)?;
         let shown = || quote::quote(text.as_bytes());
         let trees = parse::parse(self.program.name, &text)
             .map_err(|error| format!("cannot parse template {}: {error}", shown()))?;

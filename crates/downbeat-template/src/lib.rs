@@ -16,8 +16,8 @@
 //! with [`Value::tainted`] taints whatever is computed from it, and [`Output::tainted`] says which
 //! parts of the text came from it.
 //!
-//! Text goes through [`lex`](self) and `parse` into `node`s, which `exec` walks; `function` says
-//! what a template function is, `builtin`, `sprig` and `yaml` hold them all.
+//! Text goes through `lex` and `parse` into `node`s, which `exec` walks; `function` says what a
+//! template function is, and `builtin`, `sprig` and `yaml` hold them all.
 
 mod builtin;
 mod error;
@@ -95,6 +95,7 @@ impl Template {
     /// Parses a template text. A function that does not exist is an error, as in Go.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let trees = parse::parse(name, text)?;
+        // A coarse test is enough: it only decides whether a copy is made.
         let mutates = ["set", "unset", "erge", "tpl"].iter().any(|word| text.contains(word));
         Ok(Self(Arc::new(Body { name: name.into(), source: text.into(), trees, mutates })))
     }

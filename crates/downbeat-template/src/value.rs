@@ -109,12 +109,36 @@ impl Value {
 
     /// Returns whether the value itself or anything below it is secret.
     pub fn is_tainted(&self) -> bool {
-        self.tainted || self.taint_below(MAX_WALK, &mut 1_000_000)
+        self.taint_and_cost().0
+    }
+
+    /// Returns the same, and how many values had to be looked at.
+    pub(crate) fn taint_and_cost(&self) -> (bool, usize) {
+        const FUEL: usize = 1_000_000;
+        let mut fuel = FUEL;
+        let tainted = self.tainted || self.taint_below(MAX_WALK, &mut fuel);
+        (tainted, FUEL - fuel)
     }
 
     /// Returns whether the value itself is secret, without looking below it.
     pub(crate) fn has_taint(&self) -> bool {
         self.tainted
+    }
+
+    /// Follows names through nested maps without copying what is in between. `None` if something
+    /// on the way is neither a map nor missing, which the executor must then complain about.
+    pub(crate) fn descend(&self, names: &[Arc<str>]) -> Option<Self> {
+        let Some((name, rest)) = names.split_first() else { return Some(self.clone()) };
+        let map = match &self.data {
+            Data::Map(map) => map,
+            Data::NoValue => return Some(Self::NO_VALUE),
+            _ => return None,
+        };
+        let boxed = map.kind() == MapKind::Any;
+        let entries = map.read();
+        let Some(next) = entries.get(name) else { return Some(Self::NO_VALUE) };
+        let found = next.descend(rest)?.taint_if(self.tainted);
+        Some(if rest.is_empty() && boxed { found.into_boxed() } else { found })
     }
 
     pub(crate) fn taint_if(mut self, tainted: bool) -> Self {

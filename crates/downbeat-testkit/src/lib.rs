@@ -140,7 +140,7 @@ impl Server {
         &self.token
     }
 
-    /// Asks the server to stop, and gives the promise back that it did when it is closed.
+    /// Asks the server to stop: it takes no new connections and finishes what is under way.
     pub fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             stop.send(()).ok();

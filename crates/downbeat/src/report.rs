@@ -1,6 +1,10 @@
 //! From errors to the terminal: the only place that prints them and chooses an exit code.
 
-use std::{io::IsTerminal, path::Path, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write as _},
+    path::Path,
+    process::ExitCode,
+};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use downbeat_api::client;
@@ -100,6 +104,15 @@ impl From<client::Error> for Failure {
                 hint: Some("Is the server running, and is --server right?".to_owned()),
             },
         }
+    }
+}
+
+/// Writes a result to standard output. A reader that has seen enough (`| head`) is no failure.
+pub(crate) fn out(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| Failure::new(format!("standard output: {error}"))),
     }
 }
 

@@ -3,3 +3,5 @@
 // `cfg(test)` so that clippy takes the helpers, too, for tests.
 #[cfg(test)]
 mod git;
+#[cfg(test)]
+mod starter;

@@ -7,3 +7,9 @@ mod assemble;
 mod codes;
 #[cfg(test)]
 mod workload;
+#[cfg(test)]
+mod graph;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod resolve;

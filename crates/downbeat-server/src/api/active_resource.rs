@@ -82,10 +82,6 @@ struct How {
             status = 409, body = downbeat_api::ErrorBody,
             description = "The resource is part of the last deployment.",
         ),
-        (
-            status = 501, body = downbeat_api::ErrorBody,
-            description = "Nothing can delete what this driver made.",
-        ),
     ),
 )]
 async fn delete(
@@ -115,11 +111,11 @@ async fn delete(
             ));
         }
         if !DRIVERS_WITHOUT_WORLD.contains(&row.driver_type.as_str()) {
-            return Err(Problem::new(
-                StatusCode::NOT_IMPLEMENTED,
-                Code::NotImplemented,
-                format!("What the driver `{}` made cannot be deleted yet.", row.driver_type),
-            )
+            return Err(Problem::invalid(format!(
+                "What the driver `{}` made cannot be deleted here yet.",
+                row.driver_type
+            ))
+            .with_code(Code::UnknownDriver)
             .with_hint(
                 "Send `detach=true` to forget the resource, and delete the real thing by hand.",
             ));

@@ -1,16 +1,10 @@
-//! What several nouns need: ids and flags in requests, fresh ids, bare 404 answers.
+//! What several nouns need: ids and flags in requests, fresh ids.
 
 use downbeat_core::id::{Grammar, sha256_hex};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use crate::{Problem, Result, problem::short};
-
-/// 404 with a bare JSON string, as v1 answers for deltas and sets.
-pub(super) fn bare_not_found(what: &str, id: &str) -> Problem {
-    let message = format!("There is no {what} with id `{}`.", short(id));
-    Problem::not_found(what, id).with_body(message.into())
-}
 
 /// Checks an id that the client chose.
 pub(super) fn check_grammar(grammar: Grammar, what: &str, at: &str, id: &str) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `/orgs/{orgId}/apps/{appId}/deltas`: changes that wait to be deployed.
 //!
-//! In v1 a delta that is not there is answered with a bare JSON string, not with the common body.
+//! In v1 a 404 of an operation on one delta is a bare JSON string, not the common body.
 
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::delta::{Delta, DeltaMetadata, DeltaRequest, PlainDelta};
@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     application,
-    common::{bare_not_found, flag, new_hex},
+    common::{flag, new_hex},
 };
 use crate::{
     AppState, Problem, Result,
@@ -118,7 +118,7 @@ async fn get(
     caller: Caller,
     Path((org, app, id)): Path<(String, String, String)>,
 ) -> Result<Json<Delta>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.may_read(&org).map_err(Problem::bare_if_missing)?.app(&app);
     let row = store::find(&mut *state.db.read().await?, &scope, &id).await?;
     row.map(wire).map(Json).ok_or_else(|| missing(&id))
 }
@@ -142,7 +142,7 @@ async fn put(
     Path((org, app, id)): Path<(String, String, String)>,
     Body(request): Body<DeltaRequest>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?.app(&app);
+    let scope = changing(&caller, &org, &app)?;
     let mut tx = state.db.write().await?;
     let mut row = writable(&mut tx, &scope, &id).await?;
     row.content = change(&request)?;
@@ -171,7 +171,7 @@ async fn patch(
     Path((org, app, id)): Path<(String, String, String)>,
     Body(requests): Body<Vec<DeltaRequest>>,
 ) -> Result<Json<Delta>> {
-    let scope = caller.may_change(&org)?.app(&app);
+    let scope = changing(&caller, &org, &app)?;
     let now = state.now();
     let mut tx = state.db.write().await?;
     let mut row = writable(&mut tx, &scope, &id).await?;
@@ -206,7 +206,7 @@ async fn put_archived(
     Path((org, app, id)): Path<(String, String, String)>,
     Body(archived): Body<bool>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?.app(&app);
+    let scope = changing(&caller, &org, &app)?;
     let mut tx = state.db.write().await?;
     let mut row = store::find(&mut tx, &scope, &id).await?.ok_or_else(|| missing(&id))?;
     row.archived = archived;
@@ -235,7 +235,7 @@ async fn put_env_id(
     Path((org, app, id)): Path<(String, String, String)>,
     Body(env_id): Body<String>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?.app(&app);
+    let scope = changing(&caller, &org, &app)?;
     let mut tx = state.db.write().await?;
     let mut row = writable(&mut tx, &scope, &id).await?;
     row.env_id = env_id;
@@ -264,7 +264,7 @@ async fn put_name(
     Path((org, app, id)): Path<(String, String, String)>,
     Body(name): Body<String>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?.app(&app);
+    let scope = changing(&caller, &org, &app)?;
     let mut tx = state.db.write().await?;
     let mut row = writable(&mut tx, &scope, &id).await?;
     row.name = name;
@@ -280,6 +280,11 @@ pub(super) fn change(request: &DeltaRequest) -> Result<Change> {
         Problem::invalid(format!("The delta is not valid: {unknown}."))
             .at(&unknown.at, "use `add`, `remove` or `replace`")
     })
+}
+
+/// Leave to change the deltas of an application.
+fn changing(caller: &Caller, org: &str, app: &str) -> Result<AppScope> {
+    Ok(caller.may_change(org).map_err(Problem::bare_if_missing)?.app(app))
 }
 
 async fn writable(tx: &mut Tx, scope: &AppScope, id: &str) -> Result<Row> {
@@ -311,7 +316,7 @@ fn touch(row: &mut Row, caller: &Caller, now: Timestamp) {
 
 /// The v1 answer for a delta that is not there.
 fn missing(id: &str) -> Problem {
-    bare_not_found("delta", id)
+    Problem::not_found("delta", id).bare_if_missing()
 }
 
 fn wire(row: Row) -> Delta {

@@ -1,7 +1,7 @@
 //! `/orgs/{orgId}/apps/{appId}/sets`: deployment sets.
 //!
-//! Sets are never edited: applying a delta makes another set. In v1 a set that is not there is
-//! answered with a bare JSON string, not with the common body.
+//! Sets are never edited: applying a delta makes another set. In v1 a 404 here is a bare JSON
+//! string, not the common body.
 
 use axum::{Json, extract::State};
 use downbeat_api::{
@@ -10,14 +10,14 @@ use downbeat_api::{
 };
 use downbeat_core::{Delta, DeploymentSet, Module, Resource, delta as core, graph};
 use downbeat_store::{
-    AnyConnection, AppScope, application, commit,
+    AnyConnection, AppScope, commit,
     set::{self as store, StoredSet},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{common::bare_not_found, delta};
+use super::{application, delta};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
@@ -49,11 +49,9 @@ async fn list(
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
 ) -> Result<Json<Vec<Set>>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.may_read(&org).map_err(Problem::bare_if_missing)?.app(&app);
     let mut conn = state.db.read().await?;
-    if application::find(&mut conn, &scope).await?.is_none() {
-        return Err(bare_not_found("application", &app));
-    }
+    application::require(&mut conn, &scope).await.map_err(Problem::bare_if_missing)?;
     let rows = store::list(&mut conn, &scope).await?;
     Ok(Json(rows.into_iter().map(|row| Set::new(row.id, &row.content)).collect()))
 }
@@ -84,7 +82,7 @@ async fn get(
     Path((org, app, id)): Path<(String, String, String)>,
     Query(compare): Query<Compare>,
 ) -> Result<Json<SetOrDelta>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.may_read(&org).map_err(Problem::bare_if_missing)?.app(&app);
     let mut conn = state.db.read().await?;
     let set = find(&mut conn, &scope, &id).await?;
     let Some(other) = compare.diff.filter(|other| !other.is_empty()) else {
@@ -112,7 +110,7 @@ async fn diff(
     caller: Caller,
     Path((org, app, id, source)): Path<(String, String, String, String)>,
 ) -> Result<Json<PlainDelta>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.may_read(&org).map_err(Problem::bare_if_missing)?.app(&app);
     let mut conn = state.db.read().await?;
     let set = find(&mut conn, &scope, &id).await?;
     let source = find(&mut conn, &scope, &source).await?;
@@ -141,7 +139,7 @@ async fn apply(
     Path((org, app, id)): Path<(String, String, String)>,
     Body(request): Body<DeltaRequest>,
 ) -> Result<Json<String>> {
-    let scope = caller.may_change(&org)?.app(&app);
+    let scope = caller.may_change(&org).map_err(Problem::bare_if_missing)?.app(&app);
     let change = delta::change(&request)?;
     let mut tx = state.db.write().await?;
     let base = find(&mut tx, &scope, &id).await?;
@@ -168,7 +166,7 @@ async fn resources(
     caller: Caller,
     Path((org, app, id)): Path<(String, String, String)>,
 ) -> Result<Json<Vec<ResourceInputs>>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.may_read(&org).map_err(Problem::bare_if_missing)?.app(&app);
     let set = find(&mut *state.db.read().await?, &scope, &id).await?.content;
     let workloads = set.modules.iter().map(|(id, module)| workload_inputs(id, module));
     let private = set.modules.iter().flat_map(|(module, body)| {
@@ -205,10 +203,9 @@ fn resource_inputs(id: String, resource: &Resource) -> ResourceInputs {
 
 /// The set of this id; `0` is the empty one, which every application has.
 async fn find(conn: &mut AnyConnection, scope: &AppScope, id: &str) -> Result<StoredSet> {
-    if application::find(&mut *conn, scope).await?.is_none() {
-        return Err(bare_not_found("application", scope.app()));
-    }
-    store::find(conn, scope, id).await?.ok_or_else(|| bare_not_found("set", id))
+    application::require(&mut *conn, scope).await.map_err(Problem::bare_if_missing)?;
+    let set = store::find(conn, scope, id).await?;
+    set.ok_or_else(|| Problem::not_found("set", id).bare_if_missing())
 }
 
 /// The set that a delta makes of another.

@@ -1,7 +1,7 @@
 //! `…/values`: shared values of an application, and of an environment that overrides it.
 //!
 //! Both levels have the same operations; a level is a [`Level`] here, and each pair of handlers is
-//! two doors to one function. Every change ends in [`record`], which makes the version of the set.
+//! two doors to one function. Every change ends in `record`, which makes the version of the set.
 
 use std::collections::BTreeMap;
 

@@ -113,3 +113,19 @@ async fn a_resource_is_pinned_to_a_version() {
     let archived = json!({"target_def_version_id": old});
     let _ = admin.post(&pin, archived).await.refused(400, "API-400");
 }
+
+#[tokio::test]
+async fn what_nothing_can_delete_is_only_forgotten() {
+    let (server, admin) = shop::open().await;
+    shop::define(&admin).await;
+    let change = json!({"name": "dns", "driver_type": "humanitec/terraform"});
+    admin.put("/orgs/acme/resources/defs/any-dns", change).await.is(200);
+    let delta = shop::delta(&admin).await;
+    admin.post(&format!("{DEV}/deploys"), json!({"delta_id": delta})).await.is(201);
+    engine::succeed(&server).await;
+    let path = format!("{DEV}/resources/dns/shared.site");
+    let refused = admin.delete(&format!("{path}?force=true")).await.refused(400, "RES-104");
+    assert!(refused.contains("humanitec/terraform"), "{refused}");
+    assert_eq!(dns(&admin).await["status"], "active");
+    admin.delete(&format!("{path}?detach=true")).await.is(204);
+}

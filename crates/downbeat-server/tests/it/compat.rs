@@ -51,7 +51,7 @@ fn every_operation_of_v1_is_there() {
         {
             differences.add(&name, &format!("operationId is {}, not {id}", own["operationId"]));
         }
-        if own.pointer("/responses/501").is_none() {
+        if own.get(not_yet::MARK).is_none() {
             compare_operation(&name, (&v1, theirs), (&ours, own), &mut differences);
         }
     }
@@ -89,7 +89,7 @@ fn the_table_of_what_is_missing_is_right() {
     let there: Vec<String> = rows
         .iter()
         .map(|(method, path, _)| format!("{method} {path}"))
-        .filter(|name| ours[name].pointer("/responses/501").is_none())
+        .filter(|name| ours[name].get(not_yet::MARK).is_none())
         .collect();
     assert!(there.is_empty(), "to be removed from not_yet.tsv:\n{}", there.join("\n"));
     let mut sorted = rows.clone();
@@ -269,7 +269,7 @@ impl Shape {
         match &schema["type"] {
             Value::String(kind) => types.extend([kind.clone()]),
             Value::Array(kinds) => {
-                types.extend(kinds.iter().map(|k| k.as_str().unwrap().to_owned()))
+                types.extend(kinds.iter().map(|k| k.as_str().unwrap().to_owned()));
             }
             _ => {}
         }

@@ -19,8 +19,8 @@ fn minimal(id: &str) -> Value {
     json!({"id": id, "name": "n", "type": "dns", "driver_type": "humanitec/echo"})
 }
 
-fn with(mut base: Value, more: Value) -> Value {
-    base.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+fn with(mut base: Value, mut more: Value) -> Value {
+    base.as_object_mut().unwrap().append(more.as_object_mut().unwrap());
     base
 }
 

@@ -35,4 +35,3 @@ mod resource_type;
 mod score;
 mod set;
 mod shop;
-mod zz_corpus;

@@ -19,11 +19,11 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("toRawJson", &[Any], |context, args| write(context, args, Style::RAW)),
     function("mustToRawJson", &[Any], |context, args| write(context, args, Style::RAW)),
     function("fromJson", &[Str], |context, args| {
-        context.budget.spend(args.bytes(0).len() / 8)?;
+        context.budget.spend(args.bytes(0).len() / 4)?;
         Ok(crate::json_text::parse(&args.str(0)).unwrap_or(Value::nil()))
     }),
     function("mustFromJson", &[Str], |context, args| {
-        context.budget.spend(args.bytes(0).len() / 8)?;
+        context.budget.spend(args.bytes(0).len() / 4)?;
         Ok(crate::json_text::parse(&args.str(0))?)
     }),
     function("b64enc", &[Str], |_, args| Ok(STANDARD.encode(args.bytes(0)).into())),

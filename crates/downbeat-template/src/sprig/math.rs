@@ -164,9 +164,12 @@ fn steps(start: i64, stop: i64, step: i64) -> impl Iterator<Item = i64> {
 
 /// How many steps there are, without walking them.
 fn step_count(start: i64, stop: i64, step: i64) -> usize {
-    let distance = (i128::from(stop) - i128::from(start)).unsigned_abs();
-    let step = u128::from(step.unsigned_abs()).max(1);
-    usize::try_from(distance.div_ceil(step)).unwrap_or(usize::MAX)
+    let distance = i128::from(stop) - i128::from(start);
+    if step == 0 || (distance < 0) != (step < 0) {
+        return 0;
+    }
+    let count = distance.unsigned_abs().div_ceil(u128::from(step.unsigned_abs()));
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn until_step(context: &mut Context, start: i64, stop: i64, step: i64) -> Result<Value, Fail> {

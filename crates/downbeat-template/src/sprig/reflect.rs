@@ -12,10 +12,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         .shallow(),
     function("typeIsLike", &[Str, Any], |_, args| {
         let (target, found) = (args.str(0), args.get(1).type_name());
-        Ok((target == found
-            || found.strip_prefix('*') == Some(&target)
-            || format!("*{target}") == found)
-            .into())
+        Ok((target == found || format!("*{target}") == found).into())
     })
     .shallow(),
     function("kindOf", &[Any], |_, args| Ok(args.get(0).kind_name().into())).shallow(),
@@ -49,7 +46,10 @@ fn deep_equal_within(
         (Data::Byte(a), Data::Byte(b)) => a == b,
         (Data::Float(a), Data::Float(b)) => a == b,
         (Data::Complex(a, b), Data::Complex(c, d)) => a == c && b == d,
-        (Data::Str(a), Data::Str(b)) => a == b,
+        (Data::Str(a), Data::Str(b)) => {
+            budget.spend(if a.len() == b.len() { a.len() / 64 } else { 0 })?;
+            a == b
+        }
         (Data::Time(a), Data::Time(b)) => a == b,
         (Data::Version(a), Data::Version(b)) => a == b,
         (Data::List(a), Data::List(b)) => {

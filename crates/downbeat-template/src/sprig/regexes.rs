@@ -1,5 +1,7 @@
 //! Regular expressions. Go's RE2 and the `regex` crate are one family; what differs is small:
-//! `\Q…\E` is Go's alone, and the words for a bad expression are Go's here.
+//! it is translated before compiling, and the words for a bad expression are Go's.
+
+use std::borrow::Cow;
 
 use regex::{Regex, RegexBuilder};
 
@@ -68,7 +70,7 @@ fn compile(context: &mut Context, pattern: &Text) -> Result<Regex, Fail> {
         return Ok(regex.clone());
     }
     let text = pattern.to_str();
-    context.budget.spend(100 + text.len())?;
+    context.budget.spend(5_000 + text.len() * 20)?;
     let regex = RegexBuilder::new(&rewrite(&text))
         .size_limit(1 << 20)
         .dfa_size_limit(1 << 20)
@@ -98,27 +100,85 @@ fn must(context: &mut Context, pattern: &Text) -> Result<Regex, Fail> {
     })
 }
 
-/// Replaces `\Q…\E` by escaped text, and `\z`-like spellings the `regex` crate lacks.
-fn rewrite(pattern: &str) -> String {
-    if !pattern.contains("\\Q") {
-        return pattern.into();
+/// Translates what Go reads differently: `\w`, `\d`, `\s` and `\b` are ASCII, `\Q…\E` quotes, and
+/// inside a class `[`, `&` and `~` are ordinary characters, as is a brace that repeats nothing.
+fn rewrite(pattern: &str) -> Cow<'_, str> {
+    if !pattern.contains(['\\', '[', '{']) {
+        return Cow::Borrowed(pattern);
     }
-    let mut out = String::new();
+    let mut out = String::with_capacity(pattern.len() + 16);
+    let mut in_class = false;
     let mut rest = pattern;
-    while let Some(at) = rest.find('\\') {
-        let (head, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        out.push_str(head);
-        if let Some(literal) = tail.strip_prefix("\\Q") {
-            let (literal, after) = literal.split_once("\\E").unwrap_or((literal, ""));
-            out.push_str(&regex::escape(literal));
-            rest = after;
-        } else {
-            let end = tail.char_indices().nth(2).map_or(tail.len(), |(at, _)| at);
-            out.push_str(tail.get(..end).unwrap_or_default());
-            rest = tail.get(end..).unwrap_or_default();
+    while let Some(c) = rest.chars().next() {
+        let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        rest = match c {
+            '\\' => rewrite_escape(after, in_class, &mut out),
+            '[' if !in_class => {
+                in_class = true;
+                // A bracket right after the opening is an ordinary character.
+                let inner = after.strip_prefix('^').unwrap_or(after);
+                let inner = inner.strip_prefix(']').unwrap_or(inner);
+                let opening = rest.len() - inner.len();
+                out.push_str(rest.get(..opening).unwrap_or_default());
+                inner
+            }
+            '[' if after.starts_with(':') => {
+                let end = after.find(":]").map_or(after.len(), |end| end + 2);
+                out.push('[');
+                out.push_str(after.get(..end).unwrap_or_default());
+                after.get(end..).unwrap_or_default()
+            }
+            _ => {
+                let ordinary = match c {
+                    '[' | '&' | '~' => in_class,
+                    '{' => !in_class && !is_repetition(after),
+                    _ => false,
+                };
+                if ordinary {
+                    out.push('\\');
+                }
+                in_class &= c != ']';
+                out.push(c);
+                after
+            }
+        };
+    }
+    Cow::Owned(out)
+}
+
+/// Whether what follows a brace makes it a repetition: `3}`, `3,}` or `3,5}`.
+fn is_repetition(rest: &str) -> bool {
+    let Some((inner, _)) = rest.split_once('}') else { return false };
+    let (min, max) = inner.split_once(',').unwrap_or((inner, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    !min.is_empty() && digits(min) && digits(max)
+}
+
+/// Translates what follows a backslash; returns what is left.
+fn rewrite_escape<'p>(rest: &'p str, in_class: bool, out: &mut String) -> &'p str {
+    if let Some(literal) = rest.strip_prefix('Q') {
+        let (literal, after) = literal.split_once("\\E").unwrap_or((literal, ""));
+        out.push_str(&regex::escape(literal));
+        return after;
+    }
+    let Some(c) = rest.chars().next() else {
+        out.push('\\');
+        return rest;
+    };
+    match c {
+        'w' => out.push_str("[0-9A-Za-z_]"),
+        'W' => out.push_str("[^0-9A-Za-z_]"),
+        'd' => out.push_str("[0-9]"),
+        'D' => out.push_str("[^0-9]"),
+        's' => out.push_str(r"[\t\n\f\r ]"),
+        'S' => out.push_str(r"[^\t\n\f\r ]"),
+        'b' if !in_class => out.push_str(r"(?-u:\b)"),
+        _ => {
+            out.push('\\');
+            out.push(c);
         }
     }
-    out + rest
+    rest.get(c.len_utf8()..).unwrap_or_default()
 }
 
 /// Go's words for a bad expression, as far as they can be told from the other engine's.

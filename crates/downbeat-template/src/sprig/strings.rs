@@ -64,21 +64,23 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     }),
     function("hasSuffix", &[Str, Str], |_, args| Ok(args.bytes(1).ends_with(args.bytes(0)).into())),
     function("quote", &[], |context, args| {
-        joined(context, args, |value, max| {
-            let text = text_of(value, max)?;
-            Ok(quote::quote(text.as_bytes()).into_bytes())
+        joined(context, args, |out, text| {
+            let mut quoted = String::with_capacity(text.len() + 2);
+            quote::append_quoted(&mut quoted, text, '"', false);
+            out.append(&mut quoted.into_bytes());
         })
     })
     .rest(Any),
     function("squote", &[], |context, args| {
-        joined(context, args, |value, max| {
-            let text = text_of(value, max)?;
-            Ok([b"'", text.as_bytes(), b"'"].concat())
+        joined(context, args, |out, text| {
+            out.push(b'\'');
+            out.extend_from_slice(text);
+            out.push(b'\'');
         })
     })
     .rest(Any),
     function("cat", &[], |context, args| {
-        joined(context, args, |value, max| Ok(text_of(value, max)?.as_bytes().to_vec()))
+        joined(context, args, |out, text| out.extend_from_slice(text))
     })
     .rest(Any),
     function("indent", &[Int, Str], |context, args| indent(context, args, b"")),
@@ -128,20 +130,24 @@ pub(crate) fn strings_of(context: &mut Context, value: &Value) -> Result<Vec<Val
         Data::List(list) if list.kind() == ListKind::Str => Ok(list.items().to_vec()),
         Data::List(list) => {
             context.budget.spend_list(list.len())?;
-            let present = list.iter().filter(|item| !item.is_nil());
-            present
-                .map(|item| Ok(Value::from(text_of(item, max)?).taint_if(item.is_tainted())))
-                .collect()
+            let mut strings = Vec::with_capacity(list.len());
+            for item in list.iter().filter(|item| !item.is_nil()) {
+                let text = text_of(item, max)?;
+                context.budget.spend_bytes(text.len())?;
+                strings.push(Value::from(text).taint_if(item.is_tainted()));
+            }
+            Ok(strings)
         }
         Data::Nil | Data::NoValue => Ok(Vec::new()),
         _ => Ok(vec![text_of(value, max)?.into()]),
     }
 }
 
+/// Renders every argument that is not nil, with spaces between.
 fn joined(
     context: &mut Context,
     args: &Args<'_>,
-    render: fn(&Value, usize) -> Result<Vec<u8>, Fail>,
+    render: fn(&mut Vec<u8>, &[u8]),
 ) -> Result<Value, Fail> {
     let max = context.budget.limits.value_bytes;
     let mut out = Vec::new();
@@ -150,7 +156,10 @@ fn joined(
         if !std::mem::take(&mut first) {
             out.push(b' ');
         }
-        out.append(&mut render(value, max)?);
+        match &value.data {
+            Data::Str(text) => render(&mut out, text.as_bytes()),
+            _ => render(&mut out, text_of(value, max)?.as_bytes()),
+        }
         if out.len() > max {
             return Err(Fail::Limit(Limit::Value));
         }
@@ -182,7 +191,11 @@ fn sort_alpha(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail>
     if let Data::Nil | Data::NoValue = args.get(0).data {
         strings.push("<nil>".into());
     }
-    context.budget.spend_list(strings.len())?;
+    for string in &strings {
+        if let Data::Str(text) = &string.data {
+            context.budget.spend(1 + text.len() / 64)?;
+        }
+    }
     strings.sort_by(|a, b| match (&a.data, &b.data) {
         (Data::Str(a), Data::Str(b)) => a.as_bytes().cmp(b.as_bytes()),
         _ => std::cmp::Ordering::Equal,

@@ -316,8 +316,8 @@ impl Emitter {
             _ => {
                 let code = u32::from(c);
                 let text = match code {
-                    ..0x100 => format!("x{code:02X}"),
-                    ..0x10000 => format!("u{code:04X}"),
+                    0..0x100 => format!("x{code:02X}"),
+                    0x100..0x10000 => format!("u{code:04X}"),
                     _ => format!("U{code:08X}"),
                 };
                 return self.push(&text);

@@ -71,6 +71,28 @@ fn values_stay_small() {
 }
 
 #[test]
+fn large_arguments_cost() {
+    let build = "{{ $s := repeat 4000000 `x` }}{{ range until 1000000 }}";
+    for call in [
+        "sha256sum $s",
+        "contains `y` $s",
+        "regexMatch `y` $s",
+        "eq $s (cat $s)",
+        "b64enc $s | len",
+    ] {
+        check(&format!("{build}{{{{ $_ := {call} }}}}{{{{ end }}}}"));
+    }
+    let build = "{{ $x := list 1 }}{{ range until 18 }}{{ $x = list $x $x }}{{ end }}{{ range until 1000000 }}";
+    check(&format!("{build}{{{{ $_ := has 1 $x }}}}{{{{ end }}}}"));
+    check(
+        "{{ $s := repeat 1000000 `x` }}{{ $l := list }}{{ range until 500 }}{{ $l = append $l $s }}{{ end }}{{ sortAlpha $l | len }}",
+    );
+    check(
+        "{{ range until 100000 }}{{ $_ := regexMatch (printf `(\\pL{200}){%d}` .) `x` }}{{ end }}",
+    );
+}
+
+#[test]
 fn recursion_ends() {
     check("{{ define `a` }}{{ template `a` . }}{{ end }}{{ template `a` . }}");
     check(

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     cli::{Deploy, Output},
     graph_tree,
-    report::{Failure, Style, paint},
+    report::{Failure, Style, out, paint},
     score_file,
     session::Session,
 };
@@ -185,7 +185,7 @@ impl Deployment<'_> {
         let deployment: Json =
             self.client().send(Method::GET, &self.env(&["deploys", id]), None).await?;
         if self.arguments.output == Output::Json {
-            println!("{deployment:#}");
+            out(&format!("{deployment:#}\n"))?;
         }
         if text(progress, "status") == "failed" {
             let errors: Vec<Json> =
@@ -225,27 +225,34 @@ impl Deployment<'_> {
     }
 
     async fn summary(&self, id: &str, deployment: &Json, delivery: &Json) -> Result<(), Failure> {
+        let mut lines = String::new();
         let graph = text(deployment, "dependency_graph_id");
         if !graph.is_empty() {
             let place = self.env(&["resources", "graphs", graph]);
             let graph: Json = self.client().send(Method::GET, &place, None).await?;
             let nodes = graph.get("nodes").and_then(Json::as_array);
-            println!("\nResource graph");
-            print!("{}", graph_tree::draw(nodes.map_or(&[][..], Vec::as_slice)));
+            lines.push_str("\nResource graph\n");
+            lines.push_str(&graph_tree::draw(nodes.map_or(&[][..], Vec::as_slice)));
         }
         let (location, folder) = (text(delivery, "location"), text(delivery, "path"));
-        println!("\nManifests   {location}, folder {folder}");
-        println!("Deployment  {id}, set {}", short(text(deployment, "set_id")));
-        println!("\nNext");
+        let set = short(text(deployment, "set_id"));
+        lines.push_str(&format!("\nManifests   {location}, folder {folder}\n"));
+        lines.push_str(&format!("Deployment  {id}, set {set}\n\nNext\n"));
+        let (org, app, env) = (&self.session.org, &self.arguments.app, &self.arguments.env);
+        let mut next = Vec::new();
         if location.starts_with('/') {
-            println!("  git -C {location} log --stat      what each deployment changed");
-            println!("  ls {location}/{folder}");
+            next.push((format!("ls {location}/{folder}"), "what was generated"));
+            next.push((format!("git -C {location} log --stat"), "what each deployment changed"));
         }
-        let (app, env) = (&self.arguments.app, &self.arguments.env);
-        let place = format!("/orgs/{}/apps/{app}/envs/{env}/resources", self.session.org);
-        println!("  downbeat api get {place}      what exists, and its outputs");
-        println!("  downbeat deploy --app {app} --env staging --from {env}      the same, elsewhere");
-        Ok(())
+        let place = format!("/orgs/{org}/apps/{app}/envs/{env}/resources");
+        next.push((format!("downbeat api get {place}"), "what exists, and its outputs"));
+        let other = if env == "staging" { "production" } else { "staging" };
+        let again = format!("downbeat deploy --app {app} --env {other} --from {env}");
+        next.push((again, "the same in another environment"));
+        for (command, why) in next {
+            lines.push_str(&format!("  {}\n      {command}\n", paint(Style::Dim, why)));
+        }
+        out(&lines)
     }
 }
 

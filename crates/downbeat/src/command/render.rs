@@ -1,6 +1,6 @@
 //! `downbeat render`
 
-use std::{collections::BTreeMap, io::Write as _, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use downbeat_core::{
     DeploymentSet, assemble, builtin,
@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 use crate::{
     cli::{Render, local_org},
-    report::Failure,
+    report::{Failure, out},
     score_file, starter,
 };
 
@@ -80,11 +80,7 @@ pub(crate) async fn run(arguments: &Render) -> Result<(), Failure> {
         text.push_str("---\n");
         text.push_str(&yaml::to_string(&shown));
     }
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        // The reader has seen enough (`| head`).
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(|error| Failure::new(format!("standard output: {error}"))),
-    }
+    out(&text)
 }
 
 fn set(converted: Vec<Converted>) -> Result<DeploymentSet, Failure> {

@@ -308,12 +308,13 @@ mod tests {
     use super::*;
 
     fn check(inputs: Json, refused: Option<&str>) {
-        let request = serde_json::from_value(inputs.clone()).unwrap();
+        let shown = inputs.to_string();
+        let request = serde_json::from_value(inputs).unwrap();
         let error = read(request).err().map(|problem| format!("{problem:?}"));
         match (error, refused) {
             (None, None) => {}
             (Some(error), Some(part)) if error.contains(part) => {}
-            (error, expected) => panic!("{inputs}: {error:?}, expected {expected:?}"),
+            (error, expected) => panic!("{shown}: {error:?}, expected {expected:?}"),
         }
     }
 

@@ -1,0 +1,311 @@
+//! Killing at every durable step, on a real database and a real Git repository.
+//!
+//! A deployment is run once to count the writes to its journal. Then it is run again for each of
+//! them, once dying just before and once just after the write; a new worker takes it over and
+//! brings it to its end. Whatever happened, the end is the same: one success, one commit, the same
+//! files, the same outputs.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use downbeat_adapters::{
+    git::{GitTarget, Options},
+    sealed::KeyRing,
+    target::ToGit,
+};
+use downbeat_core::{Json, definition_file};
+use downbeat_engine::{
+    Clock, Driver, DriverError, ExternalDriver, Lease, NodeRecord, Request, Response, Targets,
+    port::{BoxFuture, Ended, GraphRow, Journal, JournalError, Journalled, Loaded, Phase},
+    run::{self, Ports},
+    schema::Schemas,
+};
+use downbeat_store::{
+    definition::Indexes, installation, journal::SqlJournal, secret::LocalSecrets,
+};
+use downbeat_testkit::{ORG, Server};
+use jiff::Timestamp;
+use serde_json::json;
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Where a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    Never,
+    Before(usize),
+    After(usize),
+}
+
+/// A journal of a process that dies at one of its writes.
+struct Dying {
+    journal: SqlJournal,
+    death: Death,
+    writes: AtomicUsize,
+}
+
+fn dead<T>() -> Result<T, JournalError> {
+    Err(JournalError::Failed("the process died".into()))
+}
+
+impl Dying {
+    fn write<'a>(&'a self, write: Journalled<'a, ()>) -> Journalled<'a, ()> {
+        Box::pin(async move {
+            let number = self.writes.fetch_add(1, Ordering::SeqCst);
+            if self.death == Death::Before(number) {
+                return dead();
+            }
+            write.await?;
+            if self.death == Death::After(number) { dead() } else { Ok(()) }
+        })
+    }
+}
+
+impl Journal for Dying {
+    fn claim(&self) -> Journalled<'_, Option<Lease>> {
+        self.journal.claim()
+    }
+    fn load<'a>(&'a self, lease: &'a Lease) -> Journalled<'a, Loaded> {
+        self.journal.load(lease)
+    }
+    fn renew<'a>(&'a self, lease: &'a Lease) -> Journalled<'a, ()> {
+        self.write(self.journal.renew(lease))
+    }
+    fn phase<'a>(&'a self, lease: &'a Lease, phase: Phase) -> Journalled<'a, ()> {
+        self.write(self.journal.phase(lease, phase))
+    }
+    fn graph<'a>(&'a self, lease: &'a Lease, graph: &'a GraphRow) -> Journalled<'a, ()> {
+        self.write(self.journal.graph(lease, graph))
+    }
+    fn start<'a>(&'a self, lease: &'a Lease, nodes: &'a [(u32, String)]) -> Journalled<'a, ()> {
+        self.write(self.journal.start(lease, nodes))
+    }
+    fn record<'a>(
+        &'a self,
+        lease: &'a Lease,
+        graph: &'a GraphRow,
+        records: &'a [NodeRecord],
+    ) -> Journalled<'a, ()> {
+        self.write(self.journal.record(lease, graph, records))
+    }
+    fn finish<'a>(&'a self, lease: &'a Lease, ended: &'a Ended) -> Journalled<'a, ()> {
+        self.write(self.journal.finish(lease, ended))
+    }
+}
+
+/// The outside world: how often each effect was asked for, by idempotency key.
+#[derive(Clone, Default)]
+struct World(Arc<Mutex<BTreeMap<String, usize>>>);
+
+impl ExternalDriver for World {
+    fn provision<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Response, DriverError>> {
+        let mut effects = self.0.lock().unwrap();
+        *effects.entry(request.idempotency_key.to_owned()).or_default() += 1;
+        let values = json!({"host": format!("{}.example", request.guresid), "port": 5432, "name": "n"});
+        let values = values.as_object().cloned().unwrap_or_default();
+        Box::pin(std::future::ready(Ok(Response { values, ..Response::default() })))
+    }
+}
+
+/// A server with a deployment that waits to be run.
+struct Scene {
+    server: Server,
+    folder: tempfile::TempDir,
+    deploys: String,
+    world: World,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let server = Server::start().await;
+        let client = server.admin();
+        let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../starter");
+        for name in ["redis", "k8s-cluster", "k8s-namespace", "dns", "ingress"] {
+            let text = std::fs::read_to_string(starter.join(format!("{name}.yaml"))).unwrap();
+            for file in definition_file::read(&text).unwrap() {
+                let path = format!("/orgs/{ORG}/resources/defs");
+                client.post(&path, Json::Object(file.request)).await.is(200);
+            }
+        }
+        let external = json!({"id": "world-pg", "name": "w", "type": "postgres",
+            "driver_type": "humanitec/echo", "driver_inputs": {"values": {"of": "the world"}},
+            "criteria": [{}]});
+        client.post(&format!("/orgs/{ORG}/resources/defs"), external).await.is(200);
+        client.post(&format!("/orgs/{ORG}/apps"), json!({"id": "shop", "name": "Shop"})).await.is(201);
+        let delta = json!({
+            "metadata": {"env_id": "development"},
+            "modules": {"add": {"web": {
+                "profile": "humanitec/default-module",
+                "spec": {"containers": {"main": {"id": "main", "image": "web:1", "variables": {
+                    "R": "${externals.cache.password}@${externals.cache.host}",
+                    "D": "${externals.db.host}", "H": "${shared.site.host}"}}}},
+                "externals": {"cache": {"type": "redis"}, "db": {"type": "postgres"}}}}},
+            "shared": [{"op": "add", "path": "/site", "value": {"type": "dns"}}]});
+        let app = format!("/orgs/{ORG}/apps/shop");
+        let delta = client.post(&format!("{app}/deltas"), delta).await.json(200);
+        let deploys = format!("{app}/envs/development/deploys");
+        client.post(&deploys, json!({"delta_id": delta["id"]})).await.is(201);
+        let folder = tempfile::tempdir().unwrap();
+        Self { server, folder, deploys, world: World::default() }
+    }
+
+    /// A process: a worker on the database, with a journal that dies as it is told.
+    async fn process(&self, death: Death) -> (Arc<Dying>, Ports) {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut tx = self.server.db.write().await.unwrap();
+        let installation = installation::id(&mut tx).await.unwrap();
+        downbeat_store::commit(tx).await.unwrap();
+        let indexes = Arc::new(Indexes::default());
+        let journal = SqlJournal::new(
+            self.server.db.clone(), Arc::clone(&clock), indexes, installation, Duration::from_secs(60));
+        journal.take_over().await.unwrap();
+        let ring = KeyRing::open_or_create(&self.folder.path().join("keys")).unwrap();
+        let seed = ring.seed();
+        let git = Arc::new(GitTarget::new(Options::new(self.folder.path().join("git"))));
+        let repository = git.prepare_local(&self.folder.path().join("manifests")).await.unwrap();
+        let mut targets = Targets::default();
+        targets.by_type.insert("git".to_owned(), Arc::new(ToGit::new(git, Some(repository))));
+        let mut drivers = downbeat_adapters::drivers();
+        // The definition of postgres says echo; here that is a driver that changes the world.
+        drivers.by_type.insert("humanitec/echo".to_owned(), Driver::External(Arc::new(self.world.clone())));
+        let journal = Arc::new(Dying { journal, death, writes: AtomicUsize::new(0) });
+        let ports = Ports {
+            journal: journal.clone(),
+            drivers,
+            targets,
+            secrets: Arc::new(LocalSecrets::new(self.server.db.clone(), Arc::new(ring), clock)),
+            schemas: Schemas::default(),
+            seed,
+        };
+        (journal, ports)
+    }
+
+    /// Runs until nothing is left to claim; the first process dies, the others do not.
+    async fn run(&self, death: Death) -> usize {
+        let (journal, ports) = self.process(death).await;
+        let lease = journal.claim().await.unwrap().expect("a deployment to claim");
+        let first = run::run(&ports, &lease).await;
+        assert_eq!(first.is_err(), death != Death::Never, "{death:?}: {first:?}");
+        let (survivor, ports) = self.process(Death::Never).await;
+        while let Some(lease) = survivor.claim().await.unwrap() {
+            run::run(&ports, &lease).await.unwrap();
+        }
+        journal.writes.load(Ordering::SeqCst)
+    }
+
+    /// Everything that a user can see at the end, without times and random ids.
+    async fn end(&self) -> Json {
+        let client = self.server.admin();
+        let deployments = client.get(&self.deploys).await.json(200);
+        let resources = client.get(&self.deploys.replace("deploys", "resources")).await.json(200);
+        let outputs: Vec<Json> = resources.as_array().unwrap().iter()
+            .map(|one| json!([one["type"], one["res_id"], one["resource"].as_object().map(|o| o.keys().cloned().collect::<Vec<_>>()),
+                one["secret_refs"].as_object().map(|o| o.keys().cloned().collect::<Vec<_>>())]))
+            .collect();
+        let manifests = self.folder.path().join("manifests");
+        let mut files = Vec::new();
+        walk(&manifests, &mut files);
+        files.retain(|path| !path.contains("/.git/"));
+        let files: Vec<String> = files.iter()
+            .map(|path| path.trim_start_matches(manifests.to_str().unwrap()).to_owned())
+            .map(|path| regex_free(&path))
+            .collect();
+        json!({"status": deployments[0]["status"], "count": deployments.as_array().unwrap().len(),
+            "outputs": outputs, "files": files, "commits": self.commits()})
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "asks the real git")]
+    fn commits(&self) -> usize {
+        let output = std::process::Command::new("git")
+            .args(["-C", self.folder.path().join("manifests").to_str().unwrap(), "rev-list", "--count", "main"])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    }
+}
+
+/// Ids differ from installation to installation.
+fn regex_free(path: &str) -> String {
+    let mut text = String::new();
+    for part in path.split(['-', '.']) {
+        let is_id = part.len() >= 12 && part.bytes().all(|b| b.is_ascii_hexdigit());
+        text.push_str(if is_id { "ID" } else { part });
+        text.push('-');
+    }
+    text
+}
+
+fn walk(folder: &Path, files: &mut Vec<String>) {
+    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir() {
+            walk(&entry, files);
+        } else {
+            files.push(entry.display().to_string());
+        }
+    }
+    files.sort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_everywhere() {
+    let undisturbed = Scene::new().await;
+    let writes = undisturbed.run(Death::Never).await;
+    assert!(writes >= 8, "only {writes} writes: the scene is too small");
+    let expected = undisturbed.end().await;
+    assert_eq!(expected["status"], "succeeded", "{expected:#}");
+    assert_eq!(expected["commits"], 1);
+    let once = undisturbed.world.0.lock().unwrap().values().all(|count| *count == 1);
+    assert!(once, "an effect was asked for twice without a crash");
+    let mut repeats = 0;
+    for number in 0..writes {
+        for death in [Death::Before(number), Death::After(number)] {
+            let scene = Scene::new().await;
+            scene.run(death).await;
+            let end = scene.end().await;
+            assert_eq!(end, expected, "{death:?} of {writes}");
+            let effects = scene.world.0.lock().unwrap().clone();
+            let repeated = effects.values().filter(|count| **count > 1).count();
+            // An effect whose result was not journalled is asked for again, under the same key.
+            assert!(effects.values().all(|count| *count <= 2), "{effects:?}");
+            repeats += repeated;
+        }
+    }
+    // Only a death between the effect and its record can repeat one; every other step was kept.
+    assert!(repeats < 2 * writes, "{repeats} of {} runs repeated an effect", 2 * writes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_owner_changes_nothing() {
+    let scene = Scene::new().await;
+    let (stale, stale_ports) = scene.process(Death::Never).await;
+    let old = stale.claim().await.unwrap().unwrap();
+    // Another process takes the deployment over and finishes it, while the first is stopped.
+    let (owner, ports) = scene.process(Death::Never).await;
+    let new = owner.claim().await.unwrap().unwrap();
+    assert_eq!((old.deployment.as_str(), old.epoch + 1), (new.deployment.as_str(), new.epoch));
+    run::run(&ports, &new).await.unwrap();
+    let end = scene.end().await;
+    // The first wakes up late.
+    let late = run::run(&stale_ports, &old).await;
+    assert!(matches!(late, Err(JournalError::Fenced)), "{late:?}");
+    assert_eq!(scene.end().await, end);
+}
