@@ -14,7 +14,10 @@ fn main() -> io::Result<()> {
     for name in names {
         let path = folder.join(&name);
         println!("cargo::rerun-if-changed={}", path.display());
-        code.push_str(&format!("    ({name:?}, include_str!({:?})),\n", path.display().to_string()));
+        code.push_str(&format!(
+            "    ({name:?}, include_str!({:?})),\n",
+            path.display().to_string()
+        ));
     }
     code.push_str("];\n");
     let out = env::var_os("OUT_DIR").unwrap_or_default();

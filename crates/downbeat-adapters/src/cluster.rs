@@ -22,7 +22,10 @@ pub const CLUSTERS: [(&str, Cluster); 5] = [
     ("humanitec/k8s-cluster", Cluster { kind: "k8s", required: &["cluster_data"] }),
     ("humanitec/k8s-cluster-git", Cluster { kind: "git", required: &[] }),
     ("humanitec/k8s-cluster-eks", Cluster { kind: "eks", required: &["name", "region"] }),
-    ("humanitec/k8s-cluster-gke", Cluster { kind: "gke", required: &["name", "zone", "project_id"] }),
+    (
+        "humanitec/k8s-cluster-gke",
+        Cluster { kind: "gke", required: &["name", "zone", "project_id"] },
+    ),
     (
         "humanitec/k8s-cluster-aks",
         Cluster { kind: "aks", required: &["name", "resource_group", "subscription_id"] },
@@ -36,8 +39,12 @@ impl PureDriver for Cluster {
 
     fn compute(&self, request: &Request<'_>) -> Result<Response, DriverError> {
         let mut response = passed_on(request)?;
-        let missing: Vec<&str> =
-            self.required.iter().filter(|name| !response.values.contains_key(**name)).copied().collect();
+        let missing: Vec<&str> = self
+            .required
+            .iter()
+            .filter(|name| !response.values.contains_key(**name))
+            .copied()
+            .collect();
         if !missing.is_empty() {
             let message = format!("the driver input {} is missing", missing.join(", "));
             return Err(DriverError::new(Code::DriverInputs, message));

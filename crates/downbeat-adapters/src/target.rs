@@ -73,7 +73,8 @@ impl Target for ToGit {
             let files = assemble::files(delivery.objects).map_err(|errors| first(&errors))?;
             let repository = self.repository(delivery)?;
             let path = text(delivery.cluster, "path");
-            let root = path.map_or_else(|| format!("{}/{}", delivery.app, delivery.env), str::to_owned);
+            let root =
+                path.map_or_else(|| format!("{}/{}", delivery.app, delivery.env), str::to_owned);
             let change = Change {
                 root: root.trim_matches('/').to_owned(),
                 files: files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect(),

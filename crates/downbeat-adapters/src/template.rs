@@ -157,7 +157,12 @@ struct Evaluated {
 }
 
 impl Run<'_> {
-    fn evaluate(&mut self, name: &str, template: &Json, leaves: Leaves) -> Result<Evaluated, DriverError> {
+    fn evaluate(
+        &mut self,
+        name: &str,
+        template: &Json,
+        leaves: Leaves,
+    ) -> Result<Evaluated, DriverError> {
         if let Json::String(text) = template {
             return self.parsed_yaml(name, text);
         }
@@ -229,7 +234,11 @@ impl Run<'_> {
         Ok(Evaluated { tree: node.into_json(), secret })
     }
 
-    fn render(&mut self, name: &str, text: &str) -> Result<(String, Vec<Range<usize>>), DriverError> {
+    fn render(
+        &mut self,
+        name: &str,
+        text: &str,
+    ) -> Result<(String, Vec<Range<usize>>), DriverError> {
         if !text.contains("{{") {
             return Ok((text.to_owned(), Vec::new()));
         }
@@ -400,6 +409,17 @@ fn manifests(result: Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
                 ))
             })?;
         let mut data = body.get_mut("data").map(Json::take).unwrap_or_default();
+        if let Json::String(text) = &data {
+            // Published definitions also write the object as a text (`data: |`).
+            if result.is_secret(&format!("{at}/data")) {
+                return Err(bad("has a text with secrets as data".to_owned()).hint(
+                    "Write data as YAML structure, without |, so that secrets keep their place",
+                ));
+            }
+            data = yaml::parse_json(text, &yaml::Limits::default()).map_err(|error| {
+                bad(format!("has data that is not YAML: {}, line {}", error.message, error.line))
+            })?;
+        }
         if !data.is_object() {
             let kind = patch::kind(&data);
             return Err(bad(format!("has {kind} as data: it must be an object")));

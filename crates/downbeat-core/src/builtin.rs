@@ -33,10 +33,20 @@ pub fn definitions() -> Vec<Definition> {
         echo("default-workload", "workload"),
         echo("default-base-env", "base-env"),
         echo("default-logging", "logging"),
-        make("default-k8s-namespace", "k8s-namespace", TEMPLATE, json!({"templates": {
-            "outputs": NAMESPACE}})),
-        make("default-route", "route", TEMPLATE, json!({"res_id": "${context.res.id}",
-            "templates": {"init": ROUTE_OWNER, "outputs": ROUTE}})),
+        make(
+            "default-k8s-namespace",
+            "k8s-namespace",
+            TEMPLATE,
+            json!({"templates": {
+            "outputs": NAMESPACE}}),
+        ),
+        make(
+            "default-route",
+            "route",
+            TEMPLATE,
+            json!({"res_id": "${context.res.id}",
+            "templates": {"init": ROUTE_OWNER, "outputs": ROUTE}}),
+        ),
     ]
 }
 

@@ -109,9 +109,9 @@ impl Definition {
         let expanded = crate::builtin::expand(&body);
         let effective = expanded.as_ref().unwrap_or(&body);
         let inputs = effective.driver_inputs.iter();
-        for (name, tree) in inputs.flat_map(|inputs| {
-            [("values", &inputs.values), ("secret_refs", &inputs.secret_refs)]
-        }) {
+        for (name, tree) in inputs
+            .flat_map(|inputs| [("values", &inputs.values), ("secret_refs", &inputs.secret_refs)])
+        {
             for (key, value) in tree.iter().flatten() {
                 collector.collect(&["driver_inputs", name, key], value);
             }
@@ -283,11 +283,15 @@ mod tests {
         .unwrap();
         let definition = Definition::new("d", "v", "dns", body);
         let references: Vec<_> = definition.references().iter().map(|r| r.at.as_str()).collect();
-        assert_eq!(references, [
-            "/driver_inputs/values/a/0", "/driver_inputs/secret_refs/p/value", "/driver_account"]);
+        assert_eq!(
+            references,
+            ["/driver_inputs/values/a/0", "/driver_inputs/secret_refs/p/value", "/driver_account"]
+        );
         let problems: Vec<_> = definition.problems().iter().map(|p| p.at.as_str()).collect();
-        assert_eq!(problems,
-            ["/driver_inputs/values/c", "/driver_inputs/values/d", "/provision/s3."]);
+        assert_eq!(
+            problems,
+            ["/driver_inputs/values/c", "/driver_inputs/values/d", "/provision/s3."]
+        );
         assert_eq!(definition.provision().len(), 1);
     }
 }

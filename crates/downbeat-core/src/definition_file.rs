@@ -108,8 +108,8 @@ fn read_one(document: &Node) -> Result<DefinitionFile, Error> {
     let unsuitable = |error: &serde_json::Error| {
         wrong(entity, format!("the entity of definition {id:?} is not valid: {error}"))
     };
-    let body: Body =
-        serde_json::from_value(Json::Object(members.clone())).map_err(|error| unsuitable(&error))?;
+    let body: Body = serde_json::from_value(Json::Object(members.clone()))
+        .map_err(|error| unsuitable(&error))?;
     if body.driver_type.is_empty() {
         return Err(wrong(entity, format!("definition {id:?} needs entity.driver_type")));
     }

@@ -294,24 +294,38 @@ mod tests {
         let take_back = delta(json!({"modules": {"update": {"api": [
             {"op": "remove", "path": "/spec/containers/main/variables/A", "value": {"scope": "delta"}}]}}}));
         let merged = merge(&stored, &take_back).unwrap();
-        assert_eq!(merged, delta(json!({"modules": {"update": {"api": [
-            {"op": "replace", "path": "/spec/containers/main/image", "value": "a:2"}]}}})));
+        assert_eq!(
+            merged,
+            delta(json!({"modules": {"update": {"api": [
+            {"op": "replace", "path": "/spec/containers/main/image", "value": "a:2"}]}}}))
+        );
         let recorded = delta(json!({"modules": {"update": {"api": [
             {"op": "remove", "path": "/spec/containers/main/variables/B"}]}}}));
-        assert_eq!(merge(&merged, &recorded).unwrap(), delta(json!({"modules": {"update": {"api": [
+        assert_eq!(
+            merge(&merged, &recorded).unwrap(),
+            delta(json!({"modules": {"update": {"api": [
             {"op": "replace", "path": "/spec/containers/main/image", "value": "a:2"},
-            {"op": "remove", "path": "/spec/containers/main/variables/B"}]}}})));
+            {"op": "remove", "path": "/spec/containers/main/variables/B"}]}}}))
+        );
     }
 
     #[test]
     fn merge_moves_modules_between_the_groups() {
         let added = delta(json!({"modules": {"add": {"m": {"spec": {"a": 1}}}}}));
         let removed = delta(json!({"modules": {"remove": ["m"]}}));
-        let updated = delta(json!({"modules": {"update": {"m": [{"op": "replace", "path": "/spec/a", "value": 2}]}}}));
+        let updated = delta(
+            json!({"modules": {"update": {"m": [{"op": "replace", "path": "/spec/a", "value": 2}]}}}),
+        );
         assert_eq!(merge(&added, &removed).unwrap(), removed);
         assert_eq!(merge(&removed, &added).unwrap(), added);
-        assert_eq!(merge(&added, &updated).unwrap(), delta(json!({"modules": {"add": {"m": {"spec": {"a": 2}}}}})));
+        assert_eq!(
+            merge(&added, &updated).unwrap(),
+            delta(json!({"modules": {"add": {"m": {"spec": {"a": 2}}}}}))
+        );
         assert_eq!(merge(&removed, &updated), Err(Error::Removed("m".into())));
-        assert_eq!(apply(&DeploymentSet::default(), &updated), Err(Error::UnknownModule("m".into())));
+        assert_eq!(
+            apply(&DeploymentSet::default(), &updated),
+            Err(Error::UnknownModule("m".into()))
+        );
     }
 }

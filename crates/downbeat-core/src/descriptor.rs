@@ -185,14 +185,20 @@ mod tests {
         let check = |text: &str, expected: (&str, Option<&str>, Option<&str>)| {
             let found = Descriptor::parse(text).unwrap();
             let (resource_type, class, id) = expected;
-            assert_eq!((&*found.resource_type, found.class.as_deref(), found.id.as_deref()),
-                (resource_type, class, id), "{text}");
+            assert_eq!(
+                (&*found.resource_type, found.class.as_deref(), found.id.as_deref()),
+                (resource_type, class, id),
+                "{text}"
+            );
         };
         check("my-org/dns", ("my-org/dns", None, None));
         check("aws-policy.s3-admin", ("aws-policy", Some("s3-admin"), None));
         check("dns#shared.a.b", ("dns", None, Some("shared.a.b")));
         check("s3.x#modules.w.externals.y", ("s3", Some("x"), Some("modules.w.externals.y")));
-        check("k8s-cluster#k8s-cluster-runtime", ("k8s-cluster", None, Some("k8s-cluster-runtime")));
+        check(
+            "k8s-cluster#k8s-cluster-runtime",
+            ("k8s-cluster", None, Some("k8s-cluster-runtime")),
+        );
         check("config.@#@", ("config", None, None));
         for bad in ["", "s3.", "s3.#x", "#x", ".a", "s3#", "a b"] {
             assert!(Descriptor::parse(bad).is_err(), "{bad:?} is accepted");
@@ -222,9 +228,13 @@ mod tests {
         };
         assert_eq!(selector.anchor.to_string(), "gcs.default");
         let steps: Vec<_> = selector.steps.iter().map(|(d, f)| (*d, f.to_string())).collect();
-        assert_eq!(steps, [
-            (Direction::DependedOnBy, "workload".to_owned()),
-            (Direction::DependsOn, "k8s-service-account".to_owned())]);
+        assert_eq!(
+            steps,
+            [
+                (Direction::DependedOnBy, "workload".to_owned()),
+                (Direction::DependsOn, "k8s-service-account".to_owned())
+            ]
+        );
         assert!(Target::parse("dns<").is_err());
         assert!(Target::parse("<dns").is_err());
         assert!(Target::parse("a<>b").is_err());

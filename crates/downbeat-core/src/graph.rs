@@ -588,7 +588,12 @@ pub fn to_wire(graph: &ResourceGraph, set: &DeploymentSet, types: &Catalogue) ->
     graph.nodes.iter().filter(shown).map(|node| node_to_wire(graph, node, set, types)).collect()
 }
 
-fn node_to_wire(graph: &ResourceGraph, node: &Node, set: &DeploymentSet, types: &Catalogue) -> Json {
+fn node_to_wire(
+    graph: &ResourceGraph,
+    node: &Node,
+    set: &DeploymentSet,
+    types: &Catalogue,
+) -> Json {
     let definition = &node.definition;
     let depends_on: Vec<String> = node
         .depends_on

@@ -110,7 +110,8 @@ impl Index {
     /// there is no other.
     #[must_use]
     pub fn find(&self, key: &ResourceKey, context: &Context<'_>) -> Option<&Entry> {
-        let own = self.ranks(key).find_map(|mask| self.lookup(&Fields::at(mask, key, context), key));
+        let own =
+            self.ranks(key).find_map(|mask| self.lookup(&Fields::at(mask, key, context), key));
         own.or_else(|| self.defaults.as_ref()?.find(key, context))
     }
 
@@ -255,13 +256,17 @@ mod tests {
         for (id, rule) in table {
             index.insert(&definition(id, false), criteria(rule)).unwrap();
         }
-        index.insert(&definition("built-in", true), criteria(json!({"res_id": "shared.d"}))).unwrap();
+        index
+            .insert(&definition("built-in", true), criteria(json!({"res_id": "shared.d"})))
+            .unwrap();
         let context = Context { org: "o", app: "shop", env: "qa", env_type: "test" };
         let ranked = |key: &ResourceKey| -> Vec<String> {
             index.matches(key, &context).iter().map(|e| e.definition.id.to_string()).collect()
         };
-        assert_eq!(ranked(&ResourceKey::new("dns", "", "shared.d")),
-            ["res", "env", "app-type", "type", "any", "built-in"]);
+        assert_eq!(
+            ranked(&ResourceKey::new("dns", "", "shared.d")),
+            ["res", "env", "app-type", "type", "any", "built-in"]
+        );
         assert_eq!(ranked(&ResourceKey::new("dns", "large", "shared.d")), ["class"]);
         assert!(ranked(&ResourceKey::new("s3", "", "shared.d")).is_empty());
     }
@@ -273,7 +278,10 @@ mod tests {
         let tie = index
             .insert(&definition("b", false), criteria(json!({"env_id": "qa", "class": "default"})))
             .unwrap_err();
-        assert_eq!(tie.to_string(), "definition \"b\" has the same matching criteria as definition \
-            \"a\" for type \"dns\" (class: default, env_id: qa)");
+        assert_eq!(
+            tie.to_string(),
+            "definition \"b\" has the same matching criteria as definition \
+            \"a\" for type \"dns\" (class: default, env_id: qa)"
+        );
     }
 }

@@ -105,7 +105,9 @@ pub enum Error {
         kind: &'static str,
     },
     /// The path names an array element that cannot be.
-    #[error("cannot {op} {path}: {token:?} is not a valid index of an array with {length} elements")]
+    #[error(
+        "cannot {op} {path}: {token:?} is not a valid index of an array with {length} elements"
+    )]
     Index {
         /// The operation.
         op: &'static str,
@@ -137,11 +139,7 @@ pub fn tokens(pointer: &str) -> Option<Vec<String>> {
 }
 
 fn unescape(token: &str) -> String {
-    if token.contains('~') {
-        token.replace("~1", "/").replace("~0", "~")
-    } else {
-        token.to_owned()
-    }
+    if token.contains('~') { token.replace("~1", "/").replace("~0", "~") } else { token.to_owned() }
 }
 
 /// Appends a token to a JSON pointer, escaped.
@@ -348,30 +346,73 @@ mod tests {
 
     #[test]
     fn add() {
-        check(&json!({}), &json!({"op": "add", "path": "/a/b", "value": 1}), Ok(json!({"a": {"b": 1}})));
-        check(&json!({"a": 1}), &json!({"op": "add", "path": "/a", "value": null}), Ok(json!({"a": null})));
+        check(
+            &json!({}),
+            &json!({"op": "add", "path": "/a/b", "value": 1}),
+            Ok(json!({"a": {"b": 1}})),
+        );
+        check(
+            &json!({"a": 1}),
+            &json!({"op": "add", "path": "/a", "value": null}),
+            Ok(json!({"a": null})),
+        );
         check(&json!([1]), &json!({"op": "add", "path": "/-", "value": 2}), Ok(json!([1, 2])));
         check(&json!([1]), &json!({"op": "add", "path": "/0", "value": 2}), Ok(json!([2, 1])));
         check(&json!({}), &json!({"op": "add", "path": "", "value": 2}), Ok(json!(2)));
-        check(&json!({}), &json!({"op": "add", "path": "/x~1y/~0", "value": 2}), Ok(json!({"x/y": {"~": 2}})));
-        check(&json!([]), &json!({"op": "add", "path": "/1", "value": 2}),
-            Err("cannot add /1: \"1\" is not a valid index of an array with 0 elements"));
-        check(&json!({"a": 1}), &json!({"op": "add", "path": "/a/b", "value": 2}),
-            Err("cannot add /a/b: /a is a number, not an object or array"));
-        check(&json!({}), &json!({"op": "add", "path": "/a"}), Err("cannot add /a: the operation has no value"));
-        check(&json!({}), &json!({"op": "add", "path": "a", "value": 1}),
-            Err("the path \"a\" is not a JSON pointer: it must be empty or start with '/'"));
+        check(
+            &json!({}),
+            &json!({"op": "add", "path": "/x~1y/~0", "value": 2}),
+            Ok(json!({"x/y": {"~": 2}})),
+        );
+        check(
+            &json!([]),
+            &json!({"op": "add", "path": "/1", "value": 2}),
+            Err("cannot add /1: \"1\" is not a valid index of an array with 0 elements"),
+        );
+        check(
+            &json!({"a": 1}),
+            &json!({"op": "add", "path": "/a/b", "value": 2}),
+            Err("cannot add /a/b: /a is a number, not an object or array"),
+        );
+        check(
+            &json!({}),
+            &json!({"op": "add", "path": "/a"}),
+            Err("cannot add /a: the operation has no value"),
+        );
+        check(
+            &json!({}),
+            &json!({"op": "add", "path": "a", "value": 1}),
+            Err("the path \"a\" is not a JSON pointer: it must be empty or start with '/'"),
+        );
     }
 
     #[test]
     fn replace_and_remove() {
-        check(&json!({"a": {"b": 1}}), &json!({"op": "replace", "path": "/a/b", "value": 2}), Ok(json!({"a": {"b": 2}})));
-        check(&json!({"a": {"b": 1}}), &json!({"op": "remove", "path": "/a/b"}), Ok(json!({"a": {}})));
+        check(
+            &json!({"a": {"b": 1}}),
+            &json!({"op": "replace", "path": "/a/b", "value": 2}),
+            Ok(json!({"a": {"b": 2}})),
+        );
+        check(
+            &json!({"a": {"b": 1}}),
+            &json!({"op": "remove", "path": "/a/b"}),
+            Ok(json!({"a": {}})),
+        );
         check(&json!([1, 2]), &json!({"op": "remove", "path": "/0"}), Ok(json!([2])));
-        check(&json!({"a": {}}), &json!({"op": "replace", "path": "/a/b", "value": 2}),
-            Err("cannot replace /a/b: /a/b does not exist"));
-        check(&json!({}), &json!({"op": "remove", "path": "/a/b"}), Err("cannot remove /a/b: /a does not exist"));
-        check(&json!([1]), &json!({"op": "remove", "path": "/01"}),
-            Err("cannot remove /01: \"01\" is not a valid index of an array with 1 elements"));
+        check(
+            &json!({"a": {}}),
+            &json!({"op": "replace", "path": "/a/b", "value": 2}),
+            Err("cannot replace /a/b: /a/b does not exist"),
+        );
+        check(
+            &json!({}),
+            &json!({"op": "remove", "path": "/a/b"}),
+            Err("cannot remove /a/b: /a does not exist"),
+        );
+        check(
+            &json!([1]),
+            &json!({"op": "remove", "path": "/01"}),
+            Err("cannot remove /01: \"01\" is not a valid index of an array with 1 elements"),
+        );
     }
 }

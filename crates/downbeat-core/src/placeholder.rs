@@ -213,7 +213,8 @@ fn tokens(content: &str) -> Result<Vec<&str>, &'static str> {
             rest = after;
             expect_token = true;
         } else if expect_token {
-            let stop = |c: char| matches!(c, '.' | '[' | ']' | '}' | '{' | '$') || c.is_whitespace();
+            let stop =
+                |c: char| matches!(c, '.' | '[' | ']' | '}' | '{' | '$') || c.is_whitespace();
             let end = rest.find(stop).unwrap_or(rest.len());
             if end == 0 {
                 return Err("a name holds a character that is not allowed");
@@ -288,10 +289,14 @@ mod tests {
         check("$\\{context.app.id}", r#""${context.app.id}""#);
         check("a$\\{b}${values.c}d", r#""a${b}" <values|c> "d""#);
         check("$x $ $$ ${", r#""$x $ $$ ${""#);
-        check("${resources['dns.default#shared.site'].outputs.host}",
-            "<resources|dns.default#shared.site|outputs|host>");
-        check(r#"${resources["k8s-cluster.default#k8s-cluster"].values}"#,
-            "<resources|k8s-cluster.default#k8s-cluster|values>");
+        check(
+            "${resources['dns.default#shared.site'].outputs.host}",
+            "<resources|dns.default#shared.site|outputs|host>",
+        );
+        check(
+            r#"${resources["k8s-cluster.default#k8s-cluster"].values}"#,
+            "<resources|k8s-cluster.default#k8s-cluster|values>",
+        );
         check("${resources.dns<route.outputs.path}", "<resources|dns<route|outputs|path>");
         check("${values['a}b']}", "<values|a}b>");
         check("${HOME:-/root} ${a b}", r#"<HOME:-/root> " ${a b}""#);
@@ -302,6 +307,9 @@ mod tests {
         check("${context..id}", "${context..id} is not a placeholder: a name is empty");
         check("${values.}", "${values.} is not a placeholder: a name is empty");
         check("${resources['a]}", "${resources['a]} is not a placeholder: a quote is not closed");
-        check("${shared.a b}", "${shared.a b} is not a placeholder: a dot or bracket is missing between two names");
+        check(
+            "${shared.a b}",
+            "${shared.a b} is not a placeholder: a dot or bracket is missing between two names",
+        );
     }
 }

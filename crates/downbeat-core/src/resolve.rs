@@ -161,7 +161,8 @@ pub fn string(text: &str, lookup: &dyn Lookup) -> Result<Resolved, Error> {
         match lookup.lookup(&placeholder)? {
             Resolved::Plain(Json::String(text)) => parts.push(SecretPart::Text(text)),
             Resolved::Plain(Json::Null) => {
-                let message = format!("${{{}}} is null and cannot be part of a text", placeholder.text);
+                let message =
+                    format!("${{{}}} is null and cannot be part of a text", placeholder.text);
                 return Err(Error::new(Code::MissingOutput, message, None));
             }
             Resolved::Plain(value) => parts.push(SecretPart::Text(value.to_string())),
@@ -169,7 +170,10 @@ pub fn string(text: &str, lookup: &dyn Lookup) -> Result<Resolved, Error> {
             Resolved::SecretTree(_) => {
                 return Err(Error::new(
                     Code::SecretMisuse,
-                    format!("${{{}}} is an object of secrets and cannot be part of a text", placeholder.text),
+                    format!(
+                        "${{{}}} is an object of secrets and cannot be part of a text",
+                        placeholder.text
+                    ),
                     Some("Name one of its members".to_owned()),
                 ));
             }
@@ -188,7 +192,8 @@ pub fn string(text: &str, lookup: &dyn Lookup) -> Result<Resolved, Error> {
 /// # Errors
 /// All strings that cannot be resolved, and, where `secrets` are refused, all that are secret.
 pub fn tree(value: &Json, lookup: &dyn Lookup, secrets: Secrets) -> Result<Document, Vec<Error>> {
-    let mut walk = Walk { lookup, secrets, at: String::new(), found: BTreeMap::new(), errors: vec![] };
+    let mut walk =
+        Walk { lookup, secrets, at: String::new(), found: BTreeMap::new(), errors: vec![] };
     let value = walk.value(value);
     if walk.errors.is_empty() {
         Ok(Document { value, secrets: walk.found })
@@ -202,7 +207,8 @@ pub fn tree(value: &Json, lookup: &dyn Lookup, secrets: Secrets) -> Result<Docum
 /// # Errors
 /// See [`tree`].
 pub fn map(map: &JsonMap, lookup: &dyn Lookup, secrets: Secrets) -> Result<Document, Vec<Error>> {
-    let mut walk = Walk { lookup, secrets, at: String::new(), found: BTreeMap::new(), errors: vec![] };
+    let mut walk =
+        Walk { lookup, secrets, at: String::new(), found: BTreeMap::new(), errors: vec![] };
     let value = walk.object(map);
     if walk.errors.is_empty() {
         Ok(Document { value, secrets: walk.found })
@@ -283,7 +289,8 @@ impl Walk<'_> {
                 let mut shape = Json::Object(JsonMap::new());
                 for (below, expr) in tree {
                     // Members of an object that is made on the way: this cannot fail.
-                    let _ = patch::apply(&mut shape, &patch::Action::add(below.clone(), Json::Null));
+                    let _ =
+                        patch::apply(&mut shape, &patch::Action::add(below.clone(), Json::Null));
                     self.found.insert(format!("{}{below}", self.at), expr);
                 }
                 shape
@@ -324,7 +331,9 @@ impl Walk<'_> {
                     code: Code::DriverInputs,
                     at: self.at.clone(),
                     message: format!("the secret reference at {} is not valid: {error}", self.at),
-                    hint: Some("A reference has `store`, `ref` and optionally `version`".to_owned()),
+                    hint: Some(
+                        "A reference has `store`, `ref` and optionally `version`".to_owned(),
+                    ),
                 }),
             }
             return Json::Null;
@@ -408,7 +417,8 @@ impl Facts<'_> {
         let path = placeholder.rest(1);
         self.context(path, node).map(|text| Resolved::Plain(Json::String(text))).ok_or_else(|| {
             let known = "org.id, app.id, env.id, env.type, deployment.id, set.id";
-            let more = if node.is_some() { ", res.id, res.type, res.class, res.guresid" } else { "" };
+            let more =
+                if node.is_some() { ", res.id, res.type, res.class, res.guresid" } else { "" };
             Error::new(
                 Code::Unresolvable,
                 format!("${{{}}} is not part of the context", placeholder.text),
@@ -447,7 +457,10 @@ impl Lookup for InDefinition<'_> {
             "resources" => self.resources(placeholder),
             root => Err(Error::new(
                 Code::BadReference,
-                format!("${{{}}} cannot be used in a definition: {root:?} is neither `context` nor `resources`", placeholder.text),
+                format!(
+                    "${{{}}} cannot be used in a definition: {root:?} is neither `context` nor `resources`",
+                    placeholder.text
+                ),
                 Some(format!("To write it literally, write $\\{{{}}}", placeholder.text)),
             )),
         }
@@ -483,7 +496,10 @@ impl InDefinition<'_> {
                         Some(Resolved::Secret(_) | Resolved::SecretTree(_)) => {
                             return Err(Error::new(
                                 Code::SecretMisuse,
-                                format!("${{{}}} selects a secret output of {}", placeholder.text, node.key),
+                                format!(
+                                    "${{{}}} selects a secret output of {}",
+                                    placeholder.text, node.key
+                                ),
                                 Some("Selectors can read plain outputs only".to_owned()),
                             ));
                         }
@@ -608,8 +624,9 @@ impl InSet<'_> {
             }
             ["service", "port"] => {
                 let module = self.facts.set.modules.get(name);
-                let ports = module
-                    .and_then(|module| module.spec.as_ref()?.get("service")?.get("ports")?.as_object());
+                let ports = module.and_then(|module| {
+                    module.spec.as_ref()?.get("service")?.get("ports")?.as_object()
+                });
                 let first = ports.and_then(|ports| ports.values().next()?.get("service_port"));
                 first.map(|port| Resolved::Plain(port.clone())).ok_or_else(unknown)
             }
@@ -650,7 +667,10 @@ fn missing_value(key: &str, facts: &Facts<'_>) -> Error {
     };
     Error::new(
         Code::MissingValue,
-        format!("there is no shared value {key:?} in application {:?}, environment {:?}", facts.app, facts.env),
+        format!(
+            "there is no shared value {key:?} in application {:?}, environment {:?}",
+            facts.app, facts.env
+        ),
         Some(hint),
     )
 }

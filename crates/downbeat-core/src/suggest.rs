@@ -5,10 +5,7 @@
 /// Distance is Damerau-Levenshtein without repeats (optimal string alignment); at most a third of
 /// the letters, and at most three, may differ.
 #[must_use]
-pub fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
     let limit = (length / 3).clamp(1, 3);
     candidates

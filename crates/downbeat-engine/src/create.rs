@@ -186,7 +186,9 @@ async fn run_wave(
 ) -> Result<Vec<Outcome>, JournalError> {
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(wave.len());
     let mut steps = Vec::new();
-    for (position, prepared) in in_parallel(wave, |&position| (position, step(at, context, position))) {
+    for (position, prepared) in
+        in_parallel(wave, |&position| (position, step(at, context, position)))
+    {
         match prepared {
             Ok(step) => match earlier.get(&step.guresid) {
                 Some(result) if result.input_hash == step.prepared.hash => {
@@ -301,11 +303,7 @@ fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
 
 /// Opens the secret inputs and cookies of all steps at once; a step whose secrets cannot be opened
 /// fails.
-async fn open_secrets(
-    at: &Creation<'_>,
-    steps: &mut Vec<Step<'_>>,
-    outcomes: &mut Vec<Outcome>,
-) {
+async fn open_secrets(at: &Creation<'_>, steps: &mut Vec<Step<'_>>, outcomes: &mut Vec<Outcome>) {
     let mut failed = Vec::new();
     for (number, step) in steps.iter_mut().enumerate() {
         let mut wanted: Vec<SecretRef> = Vec::new();
@@ -387,11 +385,7 @@ async fn accept(
             Err(error) => outcomes.push((step.position, Err(driver_failed(step, error)))),
         }
     }
-    let sealed = if to_seal.is_empty() {
-        Ok(Vec::new())
-    } else {
-        at.secrets.seal(&to_seal).await
-    };
+    let sealed = if to_seal.is_empty() { Ok(Vec::new()) } else { at.secrets.seal(&to_seal).await };
     let sealed = match sealed {
         Ok(sealed) => sealed,
         Err(error) => {
@@ -512,9 +506,11 @@ impl Sealing<'_> {
     /// Whether a text holds a plaintext, as it is or in base64.
     fn is_leak(&self, text: &str) -> bool {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
-        self.marked.iter().map(Secret::expose).filter(|secret| is_recognisable(secret)).any(
-            |secret| text.contains(secret) || text.contains(&STANDARD.encode(secret)),
-        )
+        self.marked
+            .iter()
+            .map(Secret::expose)
+            .filter(|secret| is_recognisable(secret))
+            .any(|secret| text.contains(secret) || text.contains(&STANDARD.encode(secret)))
     }
 
     /// Moves every string leaf that holds a plaintext out of `value`.
@@ -594,7 +590,8 @@ fn draft(
             }
         }
         let document = Document::plain(data);
-        let manifest = Manifest { name: manifest.name, location: manifest.location, data: document };
+        let manifest =
+            Manifest { name: manifest.name, location: manifest.location, data: document };
         manifests.push((manifest, slots));
     }
     let cookie = match response.cookie {

@@ -102,7 +102,11 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn objects(&self, scope: &Scope<'_>, autoscaled: bool) -> Result<Vec<Document>, Vec<DeploymentError>> {
+    fn objects(
+        &self,
+        scope: &Scope<'_>,
+        autoscaled: bool,
+    ) -> Result<Vec<Document>, Vec<DeploymentError>> {
         let spec = self.updated().map_err(|error| vec![error])?;
         let in_set = InSet {
             facts: self.facts,
@@ -110,15 +114,17 @@ impl Parts<'_> {
             outputs: self.results,
             positions: self.positions,
         };
-        let spec = resolve::map(&spec, &InWorkload(in_set), Secrets::Allowed).map_err(|errors| {
-            errors
-                .into_iter()
-                .map(|error| {
-                    let message = format!("workload {:?}, spec{}: {}", self.id, error.at, error.message);
-                    self.error(error.code, with_hint(message, error.hint))
-                })
-                .collect::<Vec<_>>()
-        })?;
+        let spec =
+            resolve::map(&spec, &InWorkload(in_set), Secrets::Allowed).map_err(|errors| {
+                errors
+                    .into_iter()
+                    .map(|error| {
+                        let message =
+                            format!("workload {:?}, spec{}: {}", self.id, error.at, error.message);
+                        self.error(error.code, with_hint(message, error.hint))
+                    })
+                    .collect::<Vec<_>>()
+            })?;
         let (containers, volumes) = self.injected();
         let mounts = self.mounts()?;
         let workload = Workload {
@@ -169,10 +175,12 @@ impl Parts<'_> {
             );
             self.error(Code::WorkloadPatch, message)
         };
-        let actions: Vec<Action> = serde_json::from_value(update.clone())
-            .map_err(|error| failed(format!("it is not a list of add, remove and replace: {error}")))?;
+        let actions: Vec<Action> = serde_json::from_value(update.clone()).map_err(|error| {
+            failed(format!("it is not a list of add, remove and replace: {error}"))
+        })?;
         let before = serde_json::json!({"profile": self.module.profile(), "spec": spec});
-        let after = patch::apply_all(&before, &actions).map_err(|error| failed(error.to_string()))?;
+        let after =
+            patch::apply_all(&before, &actions).map_err(|error| failed(error.to_string()))?;
         match after.get("spec") {
             Some(Json::Object(spec)) => Ok(spec.clone()),
             _ => Err(failed("after it, /spec is not an object".to_owned())),

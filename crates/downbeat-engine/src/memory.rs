@@ -8,8 +8,8 @@ use std::{
 use downbeat_core::{Secret, SecretRef};
 
 use crate::port::{
-    BoxFuture, Ended, GraphRow, Journal, JournalError, Journalled, Lease, Loaded, NodeRecord, Phase,
-    Secrets, SecretsError,
+    BoxFuture, Ended, GraphRow, Journal, JournalError, Journalled, Lease, Loaded, NodeRecord,
+    Phase, Secrets, SecretsError,
 };
 
 /// A journal that remembers nothing.

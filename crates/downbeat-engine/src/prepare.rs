@@ -62,7 +62,10 @@ pub fn prepare(context: &Context<'_>, node: &Node) -> Result<Prepared, NodeError
         }
     }
     let in_definition = |errors: Vec<resolve::Error>, below: &str| {
-        first(errors, &format!("definition {:?} for {}, driver_inputs/{below}", definition.id, node.key))
+        first(
+            errors,
+            &format!("definition {:?} for {}, driver_inputs/{below}", definition.id, node.key),
+        )
     };
     let empty = JsonMap::new();
     let values = definition.values().unwrap_or(&empty);
@@ -131,8 +134,13 @@ pub fn spec(module: &downbeat_core::Module) -> JsonMap {
 fn hash(node: &Node, resource: &Json, values: &Json, secrets: &Document) -> String {
     let exprs: &BTreeMap<String, SecretExpr> = &secrets.secrets;
     let text = serde_json::json!([
-        node.definition.id, node.definition.version_id, node.definition.driver_type(),
-        resource, values, secrets.value, exprs,
+        node.definition.id,
+        node.definition.version_id,
+        node.definition.driver_type(),
+        resource,
+        values,
+        secrets.value,
+        exprs,
     ]);
     sha256_hex(text.to_string().as_bytes())
 }
@@ -141,7 +149,11 @@ fn hash(node: &Node, resource: &Json, values: &Json, secrets: &Document) -> Stri
 pub(crate) fn first(errors: Vec<resolve::Error>, place: &str) -> NodeError {
     let more = errors.len().saturating_sub(1);
     let Some(error) = errors.into_iter().next() else {
-        return NodeError { code: Code::Internal.to_string(), message: place.to_owned(), hint: None };
+        return NodeError {
+            code: Code::Internal.to_string(),
+            message: place.to_owned(),
+            hint: None,
+        };
     };
     let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
     let at = if error.at.is_empty() { String::new() } else { format!(" at {}", error.at) };

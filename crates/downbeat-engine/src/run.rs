@@ -13,8 +13,8 @@ use crate::{
     create::{self, Creation},
     deploy,
     port::{
-        Delivered, Delivery, DeploymentError, Drivers, Ended, GraphRow, Journal, JournalError, Lease,
-        Loaded, NodeRow, Phase, Secrets, Targets,
+        Delivered, Delivery, DeploymentError, Drivers, Ended, GraphRow, Journal, JournalError,
+        Lease, Loaded, NodeRow, Phase, Secrets, Targets,
     },
     schema::Schemas,
 };
@@ -179,12 +179,18 @@ async fn deliver(
         let known: Vec<&str> = ports.targets.by_type.keys().map(String::as_str).collect();
         return Err(failed(
             Code::Target,
-            format!("the cluster of the environment is of type {kind:?}, which nothing can be deployed to from here"),
+            format!(
+                "the cluster of the environment is of type {kind:?}, which nothing can be deployed to from here"
+            ),
             Some(format!("Targets that work here: {}", known.join(", "))),
         ));
     };
     let credentials = open(ports, cluster).await.map_err(|message| {
-        failed(Code::SecretStore, format!("the credentials of the cluster cannot be read: {message}"), None)
+        failed(
+            Code::SecretStore,
+            format!("the credentials of the cluster cannot be read: {message}"),
+            None,
+        )
     })?;
     let subject = format!("Deploy {}/{}", loaded.app, loaded.env);
     let comment = loaded.comment.trim();

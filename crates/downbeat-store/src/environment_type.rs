@@ -69,21 +69,15 @@ pub async fn find(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn describe(
-    tx: &mut Tx,
-    scope: &OrgScope,
-    id: &str,
-    description: &str,
-) -> Result<bool> {
+pub async fn describe(tx: &mut Tx, scope: &OrgScope, id: &str, description: &str) -> Result<bool> {
     // The type is described by this text from now on.
-    let done = sqlx::query(
-        "UPDATE environment_type SET description = $1 WHERE org_id = $2 AND id = $3",
-    )
-    .bind(description)
-    .bind(scope.org())
-    .bind(id)
-    .execute(&mut **tx)
-    .await?;
+    let done =
+        sqlx::query("UPDATE environment_type SET description = $1 WHERE org_id = $2 AND id = $3")
+            .bind(description)
+            .bind(scope.org())
+            .bind(id)
+            .execute(&mut **tx)
+            .await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -13,7 +13,9 @@ use downbeat_core::{
 };
 use downbeat_engine::{
     Clock, Lease, NodeRecord,
-    port::{Ended, GraphRow, Journal, JournalError, Journalled, Loaded, NodeResult, NodeRow, Phase},
+    port::{
+        Ended, GraphRow, Journal, JournalError, Journalled, Loaded, NodeResult, NodeRow, Phase,
+    },
 };
 use sqlx::{AnyConnection, any::AnyRow, query};
 use uuid::Uuid;
@@ -403,7 +405,10 @@ async fn cookies(conn: &mut AnyConnection, env: &EnvScope) -> Result<BTreeMap<St
     .collect()
 }
 
-async fn results(conn: &mut AnyConnection, deployment: &str) -> Result<BTreeMap<String, NodeResult>> {
+async fn results(
+    conn: &mut AnyConnection,
+    deployment: &str,
+) -> Result<BTreeMap<String, NodeResult>> {
     // What did an interrupted attempt get done?
     query("SELECT guresid, result FROM node WHERE deployment_id = $1 AND state = 'ready'")
         .bind(deployment)
@@ -498,9 +503,7 @@ async fn activate(
     Ok(())
 }
 
-fn journalled<'a, T: 'a>(
-    work: impl Future<Output = Result<T>> + Send + 'a,
-) -> Journalled<'a, T> {
+fn journalled<'a, T: 'a>(work: impl Future<Output = Result<T>> + Send + 'a) -> Journalled<'a, T> {
     Box::pin(async move {
         work.await.map_err(|error| match error {
             Error::Fenced => JournalError::Fenced,

@@ -51,10 +51,11 @@ pub async fn create(tx: &mut Tx, organization: &Organization) -> Result<()> {
 /// When the database fails.
 pub async fn find(conn: &mut AnyConnection, scope: &OrgScope) -> Result<Option<Organization>> {
     // Which organization has this id?
-    let row = sqlx::query("SELECT id, name, created_at, created_by FROM organization WHERE id = $1")
-        .bind(scope.org())
-        .fetch_optional(conn)
-        .await?;
+    let row =
+        sqlx::query("SELECT id, name, created_at, created_by FROM organization WHERE id = $1")
+            .bind(scope.org())
+            .fetch_optional(conn)
+            .await?;
     row.as_ref().map(read).transpose()
 }
 

@@ -21,11 +21,8 @@ pub(crate) trait Columns {
     /// A point in time that may be missing.
     fn time_or_null(&self, column: &str) -> Result<Option<Timestamp>>;
     /// A document. `table` is for the error only.
-    fn document<T: DeserializeOwned>(
-        &self,
-        table: &'static str,
-        column: &'static str,
-    ) -> Result<T>;
+    fn document<T: DeserializeOwned>(&self, table: &'static str, column: &'static str)
+    -> Result<T>;
     /// A document that may be missing.
     fn document_or_null<T: DeserializeOwned>(
         &self,
@@ -79,15 +76,14 @@ impl Columns for AnyRow {
 
 fn timestamp(column: &str, micros: i64) -> Result<Timestamp> {
     Timestamp::from_microsecond(micros).map_err(|error| {
-        Error::Database(sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() })
+        Error::Database(sqlx::Error::ColumnDecode {
+            index: column.to_owned(),
+            source: error.into(),
+        })
     })
 }
 
-fn parse<T: DeserializeOwned>(
-    text: &str,
-    table: &'static str,
-    column: &'static str,
-) -> Result<T> {
+fn parse<T: DeserializeOwned>(text: &str, table: &'static str, column: &'static str) -> Result<T> {
     serde_json::from_str(text).map_err(|source| Error::Corrupt { table, column, source })
 }
 

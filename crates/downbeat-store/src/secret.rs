@@ -54,10 +54,11 @@ pub async fn keep(
     version: Version,
 ) -> Result<SecretRef, Error> {
     // What is the newest version?
-    let newest = query("SELECT version, digest FROM secret WHERE key = $1 ORDER BY version DESC LIMIT 1")
-        .bind(key)
-        .fetch_optional(&mut **tx)
-        .await?;
+    let newest =
+        query("SELECT version, digest FROM secret WHERE key = $1 ORDER BY version DESC LIMIT 1")
+            .bind(key)
+            .fetch_optional(&mut **tx)
+            .await?;
     let digest = sealer.digest(key, secret);
     let mut next = 1;
     if let Some(row) = newest {
@@ -70,14 +71,16 @@ pub async fn keep(
     }
     let sealed = sealer.seal(&context(key, next), secret)?;
     // One more version.
-    query("INSERT INTO secret (key, version, digest, sealed, created_at) VALUES ($1, $2, $3, $4, $5)")
-        .bind(key)
-        .bind(next)
-        .bind(digest)
-        .bind(sealed)
-        .bind(now.as_microsecond())
-        .execute(&mut **tx)
-        .await?;
+    query(
+        "INSERT INTO secret (key, version, digest, sealed, created_at) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(key)
+    .bind(next)
+    .bind(digest)
+    .bind(sealed)
+    .bind(now.as_microsecond())
+    .execute(&mut **tx)
+    .await?;
     Ok(reference(key, next))
 }
 
@@ -91,7 +94,10 @@ pub async fn open(
     reference: &SecretRef,
 ) -> Result<Secret, Error> {
     let missing = || SecretsError {
-        message: format!("the local store has no secret {:?} in version {:?}", reference.key, reference.version),
+        message: format!(
+            "the local store has no secret {:?} in version {:?}",
+            reference.key, reference.version
+        ),
     };
     let row = match &reference.version {
         Some(version) => {
@@ -200,7 +206,8 @@ impl Secrets for LocalSecrets {
             let mut tx = self.db.write().await.map_err(|error| failed(&error))?;
             let mut kept = Vec::with_capacity(secrets.len());
             for (key, secret) in secrets {
-                let reference = keep(&mut tx, &*self.sealer, now, key, secret, Version::Reuse).await;
+                let reference =
+                    keep(&mut tx, &*self.sealer, now, key, secret, Version::Reuse).await;
                 kept.push(reference.map_err(|error| failed(&error))?);
             }
             crate::commit(tx).await.map_err(|error| failed(&error))?;

@@ -268,11 +268,7 @@ pub async fn versions(conn: &mut AnyConnection, level: &Level) -> Result<Vec<Ver
 ///
 /// # Errors
 /// When the database fails.
-pub async fn version(
-    conn: &mut AnyConnection,
-    level: &Level,
-    id: &str,
-) -> Result<Option<Version>> {
+pub async fn version(conn: &mut AnyConnection, level: &Level, id: &str) -> Result<Option<Version>> {
     // Does the level have this version, or did it inherit it before it had its own?
     let row = sqlx::query(
         "SELECT id, created_at, created_by, comment, source_version_id, result_of, change, content

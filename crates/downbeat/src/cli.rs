@@ -30,7 +30,13 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "URL", env = "DOWNBEAT_SERVER", global = true)]
     pub(crate) server: Option<String>,
     /// Token for the server
-    #[arg(long, value_name = "TOKEN", env = "DOWNBEAT_TOKEN", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "DOWNBEAT_TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
     pub(crate) token: Option<String>,
     /// Organization
     #[arg(long, value_name = "ID", env = "DOWNBEAT_ORG", global = true)]

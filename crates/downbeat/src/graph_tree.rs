@@ -12,10 +12,8 @@ pub(crate) fn draw(nodes: &[Json]) -> String {
     let by_id: BTreeMap<&str, &Json> =
         nodes.iter().filter_map(|node| Some((node.get("guresid")?.as_str()?, node))).collect();
     let needed: Vec<&str> = nodes.iter().flat_map(dependencies).collect();
-    let mut roots: Vec<&Json> = nodes
-        .iter()
-        .filter(|node| !needed.contains(&text(node, "guresid")))
-        .collect();
+    let mut roots: Vec<&Json> =
+        nodes.iter().filter(|node| !needed.contains(&text(node, "guresid"))).collect();
     roots.sort_by_key(|node| (text(node, "type") != "workload", text(node, "id")));
     let mut tree = Tree { by_id, drawn: Vec::new(), out: String::new() };
     for root in roots {
@@ -45,11 +43,8 @@ impl<'a> Tree<'a> {
         let class = if class == "default" { String::new() } else { format!(".{class}") };
         let id = text(node, "guresid");
         let again = self.drawn.contains(&id);
-        let made_by = if again {
-            "(see above)".to_owned()
-        } else {
-            format!("← {}", text(node, "def_id"))
-        };
+        let made_by =
+            if again { "(see above)".to_owned() } else { format!("← {}", text(node, "def_id")) };
         self.out.push_str(&format!(
             "{before}{branch}{}{class} {} {}\n",
             text(node, "type"),

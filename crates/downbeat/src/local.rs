@@ -133,7 +133,8 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     let data = prepare(&options.data)?;
     let lock = lock(&data)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ring = KeyRing::open_or_create(&data.join("keys")).map_err(|e| Failure::new(e.to_string()))?;
+    let ring =
+        KeyRing::open_or_create(&data.join("keys")).map_err(|e| Failure::new(e.to_string()))?;
     let seed = ring.seed();
     let db = Db::open_sqlite(&data.join("downbeat.db")).await.map_err(|e| internal(e.into()))?;
     let first_token = bootstrap(&db, &*clock, &options.org).await?;
@@ -223,7 +224,8 @@ fn prepare(data: &Path) -> Result<PathBuf, Failure> {
 fn lock(data: &Path) -> Result<File, Failure> {
     let path = data.join("lock");
     let failed = |error: std::io::Error| Failure::file(&path, &error);
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(Failure::Failed {

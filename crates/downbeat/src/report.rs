@@ -60,7 +60,9 @@ impl Failure {
     pub(crate) fn print(&self) {
         let (message, hint) = match self {
             Self::Failed { message, hint } => (message, hint.as_deref()),
-            Self::Usage(message) | Self::NotFound(message) | Self::Conflict(message) => (message, None),
+            Self::Usage(message) | Self::NotFound(message) | Self::Conflict(message) => {
+                (message, None)
+            }
             Self::Internal(message) => {
                 (message, Some("This should not happen; please report it with what you did"))
             }
@@ -184,9 +186,7 @@ fn span(text: &str, diagnostic: &Diagnostic) -> Option<std::ops::Range<usize>> {
         start += lines.next()?.len();
     }
     let line = lines.next().unwrap_or_default().trim_end_matches(['\n', '\r']);
-    let offset = |column: usize| {
-        line.char_indices().nth(column).map_or(line.len(), |(at, _)| at)
-    };
+    let offset = |column: usize| line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
     let from = offset(diagnostic.column.saturating_sub(1));
     let to = offset(diagnostic.column.saturating_sub(1) + diagnostic.length.max(1));
     Some(start + from..start + to.max(from))

@@ -85,7 +85,10 @@ pub(crate) fn check_one(path: &Path, options: &Options) -> Result<Checked, Failu
 }
 
 /// Converts all files, after printing what is wrong with any of them.
-pub(crate) fn convert_all(paths: &[PathBuf], arguments: &ScoreOptions) -> Result<Vec<Converted>, Failure> {
+pub(crate) fn convert_all(
+    paths: &[PathBuf],
+    arguments: &ScoreOptions,
+) -> Result<Vec<Converted>, Failure> {
     let options = options(arguments)?;
     let mut converted: Vec<Converted> = Vec::with_capacity(paths.len());
     let mut failed = 0;

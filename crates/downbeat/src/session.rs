@@ -33,7 +33,10 @@ impl Session {
         if let Some(server) = server {
             let token = connection.token.clone().or_else(|| v1("TOKEN"));
             let token = token.ok_or_else(|| {
-                Failure::with_hint("there is no token for the server", "Set DOWNBEAT_TOKEN or pass --token")
+                Failure::with_hint(
+                    "there is no token for the server",
+                    "Set DOWNBEAT_TOKEN or pass --token",
+                )
             })?;
             let client = Client::new(&server, Some(&token))?;
             let org = match org {

@@ -137,7 +137,12 @@ fn error(builder: &Builder<'_>, cycle: &[(NodeIndex, Why)]) -> Error {
         path.push_str(" -> ");
         path.push_str(&name(to));
         if let Some(from) = from {
-            reasons.push(format!("{} needs {} {}", name(from), name(to), words(builder, from, why)));
+            reasons.push(format!(
+                "{} needs {} {}",
+                name(from),
+                name(to),
+                words(builder, from, why)
+            ));
         }
         from = Some(to);
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Builder, Error, Inputs, NodeIndex, Why, at, base_env_key, check_use, cluster_key, namespace_key,
-    workload_key,
+    Builder, Error, Inputs, NodeIndex, Why, at, base_env_key, check_use, cluster_key,
+    namespace_key, workload_key,
 };
 use crate::{
     Code, DeploymentSet, Json, JsonMap, Module, Resource, ResourceKey,
@@ -160,7 +160,8 @@ fn module_edges(builder: &mut Builder<'_>, id: &str, module: &Module) {
             string_edges(builder, workload, value, Some((id, module)), &place);
         }
         for (container, mount, target) in volume_ids(spec) {
-            let place = at(&["modules", id, "spec", "containers", container, "volume_mounts", mount]);
+            let place =
+                at(&["modules", id, "spec", "containers", container, "volume_mounts", mount]);
             let tokens: Vec<&str> = target.splitn(2, '.').collect();
             let named = Placeholder { text: target, tokens };
             mention(builder, workload, &named, Some((id, module)), &place);
@@ -315,12 +316,11 @@ fn other_module(set: &DeploymentSet, rest: &[&str]) -> Result<Option<ResourceKey
         ));
     };
     match rest.get(1) {
-        Some(&"externals") => {
-            external(name, module, rest.get(2..).unwrap_or_default()).map(Some)
-        }
+        Some(&"externals") => external(name, module, rest.get(2..).unwrap_or_default()).map(Some),
         Some(&("service" | "name")) => Ok(None),
         _ => Err((
-            "of a workload only `service.name`, `service.port` and `externals` can be used".to_owned(),
+            "of a workload only `service.name`, `service.port` and `externals` can be used"
+                .to_owned(),
             None,
         )),
     }

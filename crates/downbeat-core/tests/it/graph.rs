@@ -86,11 +86,14 @@ fn echo(id: &str) -> (&str, &str, Json, Json) {
 fn an_empty_set_has_the_implicit_resources() {
     let graph = build(json!({}), &index(&[])).unwrap();
     let keys: Vec<String> = graph.nodes.iter().map(|node| node.key.to_string()).collect();
-    assert_eq!(keys, [
-        "k8s-cluster.default#k8s-cluster",
-        "k8s-namespace.default#k8s-namespace",
-        "base-env.default#base-env",
-    ]);
+    assert_eq!(
+        keys,
+        [
+            "k8s-cluster.default#k8s-cluster",
+            "k8s-namespace.default#k8s-namespace",
+            "base-env.default#base-env",
+        ]
+    );
 }
 
 #[test]
@@ -104,13 +107,22 @@ fn the_worked_example() {
                 "r1": {"type": "route", "params": {"host": "${externals.dns.host}"}}}}}}),
         &[
             ("dns", "dns", json!({}), json!({"provision": {"ingress": {}}})),
-            ("ingress", "ingress", json!({}), with(json!({
+            (
+                "ingress",
+                "ingress",
+                json!({}),
+                with(json!({
                 "h": "${resources.dns.outputs.host}", "p": "${resources.dns<route.outputs.path}",
-                "t": "${resources.tls-cert.outputs.tls_secret_name}"}))),
+                "t": "${resources.tls-cert.outputs.tls_secret_name}"})),
+            ),
             ("tls", "tls-cert", json!({}), with(json!({"h": "${resources.dns.outputs.host}"}))),
             ("sa", "k8s-service-account", json!({}), json!({})),
-            ("workload", "workload", json!({}),
-                with(json!({"n": "${resources.k8s-service-account.outputs.name}"}))),
+            (
+                "workload",
+                "workload",
+                json!({}),
+                with(json!({"n": "${resources.k8s-service-account.outputs.name}"})),
+            ),
             echo("postgres"),
         ],
         "dns.default#modules.web.externals.dns\n\
@@ -163,11 +175,20 @@ fn selectors_walk_forward_and_backward_without_an_edge_to_their_anchor() {
     check(
         json!({"modules": {"w": {"spec": {}, "externals": {"b": {"type": "s3"}}}}}),
         &[
-            ("workload", "workload", json!({}),
-                values("${resources.k8s-service-account.outputs.name}")),
+            (
+                "workload",
+                "workload",
+                json!({}),
+                values("${resources.k8s-service-account.outputs.name}"),
+            ),
             ("sa", "k8s-service-account", json!({}), values("${resources.aws-role.outputs.arn}")),
             ("role", "aws-role", json!({}), values("${resources.workload>aws-policy.outputs.arn}")),
-            ("s3", "s3", json!({}), json!({"provision": {"aws-policy": {"match_dependents": true}}})),
+            (
+                "s3",
+                "s3",
+                json!({}),
+                json!({"provision": {"aws-policy": {"match_dependents": true}}}),
+            ),
             echo("aws-policy"),
         ],
         "aws-policy.default#modules.w.externals.b\n\
@@ -184,8 +205,13 @@ fn co_provisioned_resources_can_depend_on_their_parent() {
     check(
         json!({"shared": {"d": {"type": "dns"}}}),
         &[
-            ("dns", "dns", json!({}), json!({"provision": {
-                "config#extra": {"is_dependent": true, "params": {"a": 1}}}})),
+            (
+                "dns",
+                "dns",
+                json!({}),
+                json!({"provision": {
+                "config#extra": {"is_dependent": true, "params": {"a": 1}}}}),
+            ),
             echo("config"),
         ],
         "dns.default#shared.d\nconfig.default#extra -> dns.default#shared.d\n",
@@ -199,7 +225,12 @@ fn cycles_name_their_edges() {
         json!({"shared": {"a": {"type": "config"}}}),
         &[
             ("one", "config", json!({}), values("${resources['config.two'].outputs.x}")),
-            ("two", "config", json!({"class": "two"}), values("${resources['config.default'].outputs.x}")),
+            (
+                "two",
+                "config",
+                json!({"class": "two"}),
+                values("${resources['config.default'].outputs.x}"),
+            ),
         ],
         "RES-002 resources depend on each other in a circle: config.default#shared.a -> \
          config.two#shared.a -> config.default#shared.a (config.default#shared.a needs \

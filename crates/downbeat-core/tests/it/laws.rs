@@ -38,7 +38,8 @@ fn sets() -> impl Strategy<Value = DeploymentSet> {
         }
         module
     });
-    let resource = (kind, values()).prop_map(|(kind, extra)| json!({"type": kind, "params": {"p": extra}}));
+    let resource =
+        (kind, values()).prop_map(|(kind, extra)| json!({"type": kind, "params": {"p": extra}}));
     (
         prop::collection::btree_map(name(), module, 0..4),
         prop::collection::btree_map(name(), resource, 0..4),
@@ -141,9 +142,10 @@ proptest! {
 fn has_cycle(edges: &BTreeSet<(usize, usize)>) -> bool {
     let mut left: BTreeSet<usize> = (0..7).collect();
     loop {
-        let free = left.iter().copied().find(|&node| {
-            !edges.iter().any(|(from, to)| *from == node && left.contains(to))
-        });
+        let free = left
+            .iter()
+            .copied()
+            .find(|&node| !edges.iter().any(|(from, to)| *from == node && left.contains(to)));
         match free {
             Some(node) => left.remove(&node),
             None => return !left.is_empty(),

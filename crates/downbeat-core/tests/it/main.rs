@@ -6,10 +6,10 @@ mod assemble;
 #[cfg(test)]
 mod codes;
 #[cfg(test)]
-mod workload;
-#[cfg(test)]
 mod graph;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod resolve;
+#[cfg(test)]
+mod workload;

@@ -16,8 +16,13 @@ use crate::graph;
 
 fn with_definition(check: impl Fn(&InDefinition<'_>)) {
     let index = graph::index(&[
-        ("pg", "postgres", json!({}), json!({"driver_inputs": {"values": {
-            "a": "${resources['config.default#x'].outputs.list}", "b": "${resources.dns<route.outputs.p}"}}})),
+        (
+            "pg",
+            "postgres",
+            json!({}),
+            json!({"driver_inputs": {"values": {
+            "a": "${resources['config.default#x'].outputs.list}", "b": "${resources.dns<route.outputs.p}"}}}),
+        ),
         ("config", "config", json!({}), json!({"driver_account": "aws"})),
     ]);
     let set = DeploymentSet::from_json(json!({"shared": {"d": {"type": "postgres"}}})).unwrap();
@@ -25,15 +30,24 @@ fn with_definition(check: impl Fn(&InDefinition<'_>)) {
     let mut outputs: Vec<Option<Outputs>> = vec![None; graph.nodes.len()];
     let at = |kind: &str| graph.nodes.iter().position(|n| *n.key.resource_type == *kind).unwrap();
     let secret = SecretRef { store: "s".into(), key: "k".into(), version: None };
-    outputs[at("config")] = Some(serde_json::from_value(json!({
+    outputs[at("config")] = Some(
+        serde_json::from_value(json!({
         "values": {"list": ["a"], "o": {"name": "c1"}, "n": 5432, "t": true, "z": null},
         "secrets": {"/password": [{"secret": {"store": secret.store, "ref": secret.key}}],
                     "/creds/user": [{"secret": {"store": "s", "ref": "u"}}]}}))
-    .unwrap());
+        .unwrap(),
+    );
     let values = Values::new();
     let facts = Facts {
-        org: "acme", app: "shop", env: "dev", env_type: "development", deployment: "d1",
-        set_id: "s1", set: &set, values: &values, graph: &graph,
+        org: "acme",
+        app: "shop",
+        env: "dev",
+        env_type: "development",
+        deployment: "d1",
+        set_id: "s1",
+        set: &set,
+        values: &values,
+        graph: &graph,
     };
     check(&InDefinition { facts: &facts, node: &graph.nodes[at("postgres")], outputs: &outputs });
 }
@@ -57,7 +71,10 @@ fn the_table_of_the_specification() {
         check("p${resources['config.default#x'].outputs.n}", json!("p5432"));
         check("${resources['config.default#x'].account}", json!("aws"));
         check("${resources.dns<route.outputs.p}", json!([]));
-        check("${context.res.id}/${context.res.type}/${context.res.class}", json!("shared.d/postgres/default"));
+        check(
+            "${context.res.id}/${context.res.type}/${context.res.class}",
+            json!("shared.d/postgres/default"),
+        );
         check("", json!(""));
     });
 }
@@ -68,16 +85,26 @@ fn errors_say_what_there_is() {
         let check = |text: &str, expected: &str| {
             assert_eq!(string(text, lookup).unwrap_err().to_string(), expected);
         };
-        check("${resources['config.default#x'].outputs.lst}",
+        check(
+            "${resources['config.default#x'].outputs.lst}",
             "${resources['config.default#x'].outputs.lst}: resource config.default#x has no output \
-             \"lst\". Did you mean \"list\"?");
-        check("a${resources['config.default#x'].outputs.z}",
-            "${resources['config.default#x'].outputs.z} is null and cannot be part of a text");
-        check("${context.app.name}", "${context.app.name} is not part of the context. The context \
+             \"lst\". Did you mean \"list\"?",
+        );
+        check(
+            "a${resources['config.default#x'].outputs.z}",
+            "${resources['config.default#x'].outputs.z} is null and cannot be part of a text",
+        );
+        check(
+            "${context.app.name}",
+            "${context.app.name} is not part of the context. The context \
              has: org.id, app.id, env.id, env.type, deployment.id, set.id, res.id, res.type, \
-             res.class, res.guresid");
-        check("${resources['config.default#x']}", "${resources['config.default#x']} does not say what \
-             to read of config.default#x. Use .outputs.<name>, .values, .account or .guresid");
+             res.class, res.guresid",
+        );
+        check(
+            "${resources['config.default#x']}",
+            "${resources['config.default#x']} does not say what \
+             to read of config.default#x. Use .outputs.<name>, .values, .account or .guresid",
+        );
     });
 }
 
@@ -86,8 +113,10 @@ fn secrets_stay_references_and_never_stand_among_plain_inputs() {
     with_definition(|lookup| {
         let text = "u:${resources['config.default#x'].outputs.password}@h";
         let Resolved::Secret(expr) = string(text, lookup).unwrap() else { panic!("not secret") };
-        assert_eq!(serde_json::to_value(&expr).unwrap(),
-            json!([{"text": "u:"}, {"secret": {"store": "s", "ref": "k"}}, {"text": "@h"}]));
+        assert_eq!(
+            serde_json::to_value(&expr).unwrap(),
+            json!([{"text": "u:"}, {"secret": {"store": "s", "ref": "k"}}, {"text": "@h"}])
+        );
         let inputs = json!({"a": {"b": [text]}});
         let errors = map(inputs.as_object().unwrap(), lookup, Secrets::Refused).unwrap_err();
         assert_eq!((errors.len(), errors[0].at.as_str()), (1, "/a/b/0"));
@@ -96,8 +125,10 @@ fn secrets_stay_references_and_never_stand_among_plain_inputs() {
             "given": {"store": "vault", "ref": "path", "version": "2"},
             "plain": {"value": "text"}, "nested": {"p": {"value": text}}});
         let found = secret_refs(refs.as_object().unwrap(), lookup).unwrap();
-        assert_eq!(found.value,
-            json!({"creds": {"user": null}, "given": null, "plain": "text", "nested": {"p": null}}));
+        assert_eq!(
+            found.value,
+            json!({"creds": {"user": null}, "given": null, "plain": "text", "nested": {"p": null}})
+        );
         let places: Vec<&str> = found.secrets.keys().map(String::as_str).collect();
         assert_eq!(places, ["/creds/user", "/given", "/nested/p"]);
     });
@@ -114,8 +145,15 @@ fn values_and_services_of_the_set() {
     let secret = SecretRef { store: "s".into(), key: "k".into(), version: None };
     values.insert("KEY".into(), SharedValue::Secret(secret));
     let facts = Facts {
-        org: "acme", app: "shop", env: "dev", env_type: "development", deployment: "d1",
-        set_id: "s1", set: &set, values: &values, graph: &graph,
+        org: "acme",
+        app: "shop",
+        env: "dev",
+        env_type: "development",
+        deployment: "d1",
+        set_id: "s1",
+        set: &set,
+        values: &values,
+        graph: &graph,
     };
     let outputs: Vec<Option<Outputs>> = vec![None; graph.nodes.len()];
     let positions: BTreeMap<_, NodeIndex> = BTreeMap::new();
@@ -131,10 +169,16 @@ fn values_and_services_of_the_set() {
     check("${values.a.b}", "\"{\\\"x\\\":1}\"");
     check("${values['a.b']}", "\"{\\\"x\\\":1}\"");
     check("https://${values.KEY}@x", "secret");
-    check("${values.KEYS}", "there is no shared value \"KEYS\" in application \"shop\", environment \
-        \"dev\". Did you mean \"KEY\"?");
+    check(
+        "${values.KEYS}",
+        "there is no shared value \"KEYS\" in application \"shop\", environment \
+        \"dev\". Did you mean \"KEY\"?",
+    );
     check("${modules.web.service.name}:${modules.web.service.port}", "\"web:80\"");
     check("${modules.job.name}", "\"job\"");
-    check("${modules.job.service.port}", "${modules.job.service.port}: workload \"job\" has no such \
-        property. Of a service, `name` and `port` can be used");
+    check(
+        "${modules.job.service.port}",
+        "${modules.job.service.port}: workload \"job\" has no such \
+        property. Of a service, `name` and `port` can be used",
+    );
 }

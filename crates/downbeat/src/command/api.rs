@@ -3,7 +3,11 @@
 use downbeat_api::client::Method;
 use downbeat_core::Json;
 
-use crate::{cli::Api, report::{Failure, out}, session::Session};
+use crate::{
+    cli::Api,
+    report::{Failure, out},
+    session::Session,
+};
 
 pub(crate) async fn run(arguments: Api) -> Result<(), Failure> {
     let method = match arguments.method.to_lowercase().as_str() {

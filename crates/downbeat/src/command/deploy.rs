@@ -130,7 +130,8 @@ impl Deployment<'_> {
         let mut body = serde_json::to_value(&delta).unwrap_or_default();
         let name = if comment.is_empty() { "downbeat deploy" } else { comment.as_str() };
         body["metadata"] = json!({"env_id": self.arguments.env, "name": name});
-        let delta: Json = self.client().send(Method::POST, &self.app(&["deltas"]), Some(body)).await?;
+        let delta: Json =
+            self.client().send(Method::POST, &self.app(&["deltas"]), Some(body)).await?;
         step("read", &words);
         Ok(json!({"delta_id": text(&delta, "id"), "comment": comment}))
     }
@@ -161,7 +162,8 @@ impl Deployment<'_> {
         } else if !self.arguments.remove.is_empty() {
             words.push_str(&format!(", without {}", self.arguments.remove.join(", ")));
         }
-        let modules = ModuleDeltas { add, remove: self.arguments.remove.clone(), ..ModuleDeltas::default() };
+        let modules =
+            ModuleDeltas { add, remove: self.arguments.remove.clone(), ..ModuleDeltas::default() };
         (Delta { modules, shared: shared.collect() }, words)
     }
 
@@ -188,8 +190,10 @@ impl Deployment<'_> {
             out(&format!("{deployment:#}\n"))?;
         }
         if text(progress, "status") == "failed" {
-            let errors: Vec<Json> =
-                self.client().send(Method::GET, &self.env(&["deploys", id, "errors"]), None).await?;
+            let errors: Vec<Json> = self
+                .client()
+                .send(Method::GET, &self.env(&["deploys", id, "errors"]), None)
+                .await?;
             for error in &errors {
                 eprintln!(
                     "{} {} {}: {}",
@@ -205,7 +209,8 @@ impl Deployment<'_> {
                     "deployment {id} failed; nothing was given to the target, the last good state \
                      stands"
                 ),
-                hint: (!code.is_empty()).then(|| format!("docs/errors/{code}.md explains the code")),
+                hint: (!code.is_empty())
+                    .then(|| format!("docs/errors/{code}.md explains the code")),
             });
         }
         let delivery = progress.get("delivery").cloned().unwrap_or_default();
@@ -289,12 +294,19 @@ impl Shown {
             if !matches!(status, "ready" | "failed") {
                 continue;
             }
-            let name = format!("{}.{}#{}", text(node, "type"), text(node, "class"), text(node, "id"));
+            let name =
+                format!("{}.{}#{}", text(node, "type"), text(node, "class"), text(node, "id"));
             if self.nodes.insert(name.clone(), status.to_owned()).as_deref() == Some(status) {
                 continue;
             }
             if status == "ready" {
-                step("created", &format!("{name} {}", paint(Style::Dim, &format!("← {}", text(node, "def_id")))));
+                step(
+                    "created",
+                    &format!(
+                        "{name} {}",
+                        paint(Style::Dim, &format!("← {}", text(node, "def_id")))
+                    ),
+                );
             } else {
                 eprintln!("{} {name}", paint(Style::Red, "  failed"));
             }

@@ -114,7 +114,9 @@ fn index(definitions: Vec<DefinitionFile>, own: usize) -> Result<Index, Failure>
                 Ok(()) => {}
                 // A starter definition gives way.
                 Err(_) if number >= own && own > 0 => {}
-                Err(tie) => return Err(Failure::new(format!("{}: {tie}", downbeat_core::Code::Tie))),
+                Err(tie) => {
+                    return Err(Failure::new(format!("{}: {tie}", downbeat_core::Code::Tie)));
+                }
             }
         }
     }

@@ -118,7 +118,8 @@ impl ExternalDriver for World {
     ) -> BoxFuture<'a, Result<Response, DriverError>> {
         let mut effects = self.0.lock().unwrap();
         *effects.entry(request.idempotency_key.to_owned()).or_default() += 1;
-        let values = json!({"host": format!("{}.example", request.guresid), "port": 5432, "name": "n"});
+        let values =
+            json!({"host": format!("{}.example", request.guresid), "port": 5432, "name": "n"});
         let values = values.as_object().cloned().unwrap_or_default();
         Box::pin(std::future::ready(Ok(Response { values, ..Response::default() })))
     }
@@ -148,7 +149,10 @@ impl Scene {
             "driver_type": "humanitec/echo", "driver_inputs": {"values": {"of": "the world"}},
             "criteria": [{}]});
         client.post(&format!("/orgs/{ORG}/resources/defs"), external).await.is(200);
-        client.post(&format!("/orgs/{ORG}/apps"), json!({"id": "shop", "name": "Shop"})).await.is(201);
+        client
+            .post(&format!("/orgs/{ORG}/apps"), json!({"id": "shop", "name": "Shop"}))
+            .await
+            .is(201);
         let delta = json!({
             "metadata": {"env_id": "development"},
             "modules": {"add": {"web": {
@@ -174,7 +178,12 @@ impl Scene {
         downbeat_store::commit(tx).await.unwrap();
         let indexes = Arc::new(Indexes::default());
         let journal = SqlJournal::new(
-            self.server.db.clone(), Arc::clone(&clock), indexes, installation, Duration::from_secs(60));
+            self.server.db.clone(),
+            Arc::clone(&clock),
+            indexes,
+            installation,
+            Duration::from_secs(60),
+        );
         journal.take_over().await.unwrap();
         let ring = KeyRing::open_or_create(&self.folder.path().join("keys")).unwrap();
         let seed = ring.seed();
@@ -184,7 +193,9 @@ impl Scene {
         targets.by_type.insert("git".to_owned(), Arc::new(ToGit::new(git, Some(repository))));
         let mut drivers = downbeat_adapters::drivers();
         // The definition of postgres says echo; here that is a driver that changes the world.
-        drivers.by_type.insert("humanitec/echo".to_owned(), Driver::External(Arc::new(self.world.clone())));
+        drivers
+            .by_type
+            .insert("humanitec/echo".to_owned(), Driver::External(Arc::new(self.world.clone())));
         let journal = Arc::new(Dying { journal, death, writes: AtomicUsize::new(0) });
         let ports = Ports {
             journal: journal.clone(),
@@ -215,15 +226,25 @@ impl Scene {
         let client = self.server.admin();
         let deployments = client.get(&self.deploys).await.json(200);
         let resources = client.get(&self.deploys.replace("deploys", "resources")).await.json(200);
-        let outputs: Vec<Json> = resources.as_array().unwrap().iter()
-            .map(|one| json!([one["type"], one["res_id"], one["resource"].as_object().map(|o| o.keys().cloned().collect::<Vec<_>>()),
-                one["secret_refs"].as_object().map(|o| o.keys().cloned().collect::<Vec<_>>())]))
+        let outputs: Vec<Json> = resources
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| {
+                json!([
+                    one["type"],
+                    one["res_id"],
+                    one["resource"].as_object().map(|o| o.keys().cloned().collect::<Vec<_>>()),
+                    one["secret_refs"].as_object().map(|o| o.keys().cloned().collect::<Vec<_>>())
+                ])
+            })
             .collect();
         let manifests = self.folder.path().join("manifests");
         let mut files = Vec::new();
         walk(&manifests, &mut files);
         files.retain(|path| !path.contains("/.git/"));
-        let files: Vec<String> = files.iter()
+        let files: Vec<String> = files
+            .iter()
             .map(|path| path.trim_start_matches(manifests.to_str().unwrap()).to_owned())
             .map(|path| regex_free(&path))
             .collect();
@@ -234,7 +255,13 @@ impl Scene {
     #[expect(clippy::disallowed_methods, reason = "asks the real git")]
     fn commits(&self) -> usize {
         let output = std::process::Command::new("git")
-            .args(["-C", self.folder.path().join("manifests").to_str().unwrap(), "rev-list", "--count", "main"])
+            .args([
+                "-C",
+                self.folder.path().join("manifests").to_str().unwrap(),
+                "rev-list",
+                "--count",
+                "main",
+            ])
             .output()
             .unwrap();
         String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
@@ -253,7 +280,8 @@ fn regex_free(path: &str) -> String {
 }
 
 fn walk(folder: &Path, files: &mut Vec<String>) {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for entry in entries {
         if entry.is_dir() {

@@ -4,8 +4,7 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use downbeat_core::{
-    Definition, DeploymentSet, builtin, definition_file, matching::Index,
-    resource_type::Catalogue,
+    Definition, DeploymentSet, builtin, definition_file, matching::Index, resource_type::Catalogue,
 };
 use downbeat_engine::{
     Targets,
@@ -22,7 +21,8 @@ fn load(pattern: &str, app: &str) -> Loaded {
         .join(pattern);
     let mut index = Index::default();
     let mut set = DeploymentSet::default();
-    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
@@ -94,7 +94,9 @@ async fn render(loaded: &Loaded) -> String {
     };
     match run::render(&ports, loaded).await {
         Ok(objects) => objects.iter().map(|o| format!("{} {}\n", o.kind, o.name)).collect(),
-        Err(errors) => errors.iter().map(|error| format!("{} {}\n", error.code, error.message)).collect(),
+        Err(errors) => {
+            errors.iter().map(|error| format!("{} {}\n", error.code, error.message)).collect()
+        }
     }
 }
 
@@ -102,11 +104,14 @@ async fn render(loaded: &Loaded) -> String {
 async fn propagate_id() {
     // The service account takes the id of the workload that refers to it.
     let loaded = load("propagate-id", "example-propagate-id");
-    assert_eq!(graph(&loaded), "\
+    assert_eq!(
+        graph(&loaded),
+        "\
 k8s-service-account.default#modules.example-workload <- example-k8s-service-account
 workload.default#modules.example-workload <- example-workload
     needs k8s-service-account.default#modules.example-workload
-");
+"
+    );
     // The published definition has a comment that is never closed, which Go refuses as well.
     let error = render(&loaded).await;
     assert!(error.starts_with("RES-102 "), "{error}");
@@ -117,14 +122,20 @@ workload.default#modules.example-workload <- example-workload
 async fn propagate_class() {
     // `config#example` takes the class of the s3 resource: one of the two configs is used.
     let mut loaded = load("propagate-class", "example-propagate-class");
-    assert_eq!(graph(&loaded), "\
+    assert_eq!(
+        graph(&loaded),
+        "\
 config.one#example <- example-config-one
 s3.one#modules.example-workload.externals.my-s3 <- example-s3
     needs config.one#example
 workload.default#modules.example-workload <- default-workload
     needs s3.one#modules.example-workload.externals.my-s3
-");
-    assert_eq!(render(&loaded).await, "ConfigMap example-workload-busybox-env\nDeployment example-workload\n");
+"
+    );
+    assert_eq!(
+        render(&loaded).await,
+        "ConfigMap example-workload-busybox-env\nDeployment example-workload\n"
+    );
     let module = loaded.set.modules.get_mut("example-workload").unwrap();
     module.externals.get_mut("my-s3").unwrap().class = Some("two".into());
     assert!(graph(&loaded).starts_with("config.two#example <- example-config-two\n"));
@@ -134,7 +145,9 @@ workload.default#modules.example-workload <- default-workload
 async fn delegator() {
     // Both workloads share the concrete bucket; each gets the policy of the class that it asked for.
     let loaded = load("delegator-resource", "example-delegator");
-    assert_eq!(graph(&loaded), "\
+    assert_eq!(
+        graph(&loaded),
+        "\
 aws-policy.s3-admin#shared.main-s3 <- aws-policy-s3-admin
 aws-policy.s3-read-only#shared.main-s3 <- aws-policy-s3-read-only
 s3.concrete#shared.main-s3 <- s3-concrete
@@ -148,7 +161,8 @@ workload.default#modules.example-a <- default-workload
 workload.default#modules.example-b <- default-workload
     needs aws-policy.s3-read-only#shared.main-s3
     needs s3.read-only#shared.main-s3
-");
+"
+    );
     assert!(render(&loaded).await.contains("Deployment example-b\n"));
 }
 
@@ -157,7 +171,10 @@ async fn config_pattern() {
     // The bucket reads the platform's defaults, which in turn read the developer's overrides.
     let loaded = load("config-pattern", "example-config-pattern");
     let bucket = "modules.example-config-pattern-workload.externals.s3-bucket";
-    assert_eq!(graph(&loaded), format!("\
+    assert_eq!(
+        graph(&loaded),
+        format!(
+            "\
 config.developer-overrides#{bucket} <- config-pattern-example-config-developer-overrides
 config.default#{bucket} <- config-pattern-example-config-platform-defaults
     needs config.developer-overrides#{bucket}
@@ -165,7 +182,9 @@ s3.default#{bucket} <- config-pattern-example-s3-base
     needs config.default#{bucket}
 workload.default#modules.example-config-pattern-workload <- default-workload
     needs s3.default#{bucket}
-"));
+"
+        )
+    );
     let ports_text = render(&loaded).await;
     assert!(ports_text.contains("Deployment example-config-pattern-workload"), "{ports_text}");
 }
@@ -173,15 +192,19 @@ workload.default#modules.example-config-pattern-workload <- default-workload
 #[tokio::test]
 async fn break_a_loop() {
     // Role and service account both read their names from a third resource.
-    let loaded = load("break-a-loop-additional-resource", "example-break-a-loop-additional-resource");
-    assert_eq!(graph(&loaded), "\
+    let loaded =
+        load("break-a-loop-additional-resource", "example-break-a-loop-additional-resource");
+    assert_eq!(
+        graph(&loaded),
+        "\
 config.sa-name-role-id#modules.example-workload <- example-config-name-id
 aws-role.default#modules.example-workload <- example-aws-role
     needs config.sa-name-role-id#modules.example-workload
 k8s-service-account.default#modules.example-workload <- example-k8s-service-account
-    needs aws-role.default#modules.example-workload
     needs config.sa-name-role-id#modules.example-workload
+    needs aws-role.default#modules.example-workload
 workload.default#modules.example-workload <- example-workload
     needs k8s-service-account.default#modules.example-workload
-");
+"
+    );
 }

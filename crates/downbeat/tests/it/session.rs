@@ -97,7 +97,8 @@ fn an_older_set_can_be_deployed_again() {
     let first: serde_json::Value =
         serde_json::from_str(&terminal.ok(&format!("api get {deploys}")).out).unwrap();
     let set = first[0]["set_id"].as_str().unwrap().to_owned();
-    terminal.write("web.yaml", &WEB.replace("web:1", "web:2").replace("LEVEL: info", "LEVEL: debug"));
+    terminal
+        .write("web.yaml", &WEB.replace("web:1", "web:2").replace("LEVEL: info", "LEVEL: debug"));
     terminal.ok(&format!("{DEPLOY} web.yaml"));
     assert_ne!(terminal.git("rev-parse HEAD^{tree}"), tree);
     terminal.ok(&format!("{DEPLOY} --set {set}"));
@@ -149,7 +150,9 @@ fn a_failed_deployment_leaves_the_last_good_state() {
 #[test]
 fn definitions_are_taught_from_files() {
     let terminal = shop();
-    terminal.write("platform/pg.yaml", "\
+    terminal.write(
+        "platform/pg.yaml",
+        "\
 apiVersion: entity.humanitec.io/v1b1
 kind: Definition
 metadata: {id: managed-pg}
@@ -163,14 +166,20 @@ entity:
       username: {store: vault, ref: pg/user}
       password: {store: vault, ref: pg/password, version: '3'}
   criteria: [{app_id: shop}]
-");
+",
+    );
     assert!(terminal.ok("apply -f platform").err.contains("created definition managed-pg"));
     assert!(terminal.ok("apply -f platform").err.contains("replaced definition managed-pg"));
     terminal.ok(&format!("{DEPLOY} web.yaml"));
     let touched = terminal.touched();
-    assert!(touched.contains(&"M workloads/web/externalsecret-web-main-env.yaml".to_owned()), "{touched:?}");
+    assert!(
+        touched.contains(&"M workloads/web/externalsecret-web-main-env.yaml".to_owned()),
+        "{touched:?}"
+    );
     let text = terminal.git("show HEAD");
-    for part in ["+      key: pg/password", "+      version: \"3\"", "+    name: vault", "@pg.example/x"] {
+    for part in
+        ["+      key: pg/password", "+      version: \"3\"", "+    name: vault", "@pg.example/x"]
+    {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
 }
@@ -178,7 +187,9 @@ entity:
 #[test]
 fn five_mistakes_are_five_diagnostics() {
     let terminal = Terminal::new();
-    terminal.write("score.yaml", "\
+    terminal.write(
+        "score.yaml",
+        "\
 apiVersion: score.dev/v1b1
 metadata: {name: Web}
 containers:
@@ -186,7 +197,8 @@ containers:
 servce: {}
 resources:
   db: {typ: postgres}
-");
+",
+    );
     let said = terminal.downbeat("check score.yaml");
     assert_eq!(said.code, 1);
     for place in ["score.yaml:2:18", "score.yaml:4:10", "score.yaml:5:1", "score.yaml:7:8"] {
@@ -222,7 +234,10 @@ fn generated_credentials_are_stable_and_never_in_clear() {
     let data = terminal.path(".local/share/downbeat");
     // What the store holds is sealed; the versions tell that nothing was made anew.
     let versions = terminal.git("grep -h version: HEAD");
-    assert!(versions.contains("version: \"1\"") && !versions.contains("version: \"2\""), "{versions}");
+    assert!(
+        versions.contains("version: \"1\"") && !versions.contains("version: \"2\""),
+        "{versions}"
+    );
     let database = fs::read(data.join("downbeat.db")).unwrap();
     let wal = fs::read(data.join("downbeat.db-wal")).unwrap_or_default();
     let text = String::from_utf8_lossy(&[database, wal].concat()).into_owned();
