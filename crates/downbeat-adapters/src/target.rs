@@ -83,7 +83,7 @@ impl Target for ToGit {
                 time: delivery.time,
                 repository,
             };
-            let committed = self.target.commit(&change).await.map_err(failed)?;
+            let committed = self.target.commit(&change).await.map_err(|error| failed(&error))?;
             Ok(Delivered {
                 target: "git".to_owned(),
                 location: change.repository.url,
@@ -106,8 +106,8 @@ fn first(errors: &[assemble::Error]) -> TargetError {
     }
 }
 
-fn failed(error: git::Error) -> TargetError {
-    let code = match &error {
+fn failed(error: &git::Error) -> TargetError {
+    let code = match error {
         git::Error::Rejected { .. } => Code::Rejected,
         _ => Code::Target,
     };

@@ -82,7 +82,7 @@ impl PureDriver for Template {
         );
         if let Some(template) = template("manifests") {
             let result = run.evaluate("manifests", template, Leaves::Manifests)?;
-            response.manifests = manifests(result)?;
+            response.manifests = manifests(&result)?;
         }
         if let Some(template) = template("cookie") {
             let result = run.evaluate("cookie", template, Leaves::Text)?;
@@ -377,7 +377,7 @@ fn not_an_object(name: &str, value: &Json) -> DriverError {
 }
 
 /// `name -> {location, data}`, or a list of `{location, data}`.
-fn manifests(result: Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
+fn manifests(result: &Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
     let entries: Vec<(String, String, Json)> = match &result.tree {
         Json::Null => Vec::new(),
         Json::Object(members) => members

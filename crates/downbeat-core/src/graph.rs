@@ -529,7 +529,7 @@ impl<'a> Builder<'a> {
         if self.errors.is_empty()
             && let Err(cycle) = order::check_self_references(&self)
         {
-            self.errors.push(cycle);
+            self.errors.push(*cycle);
         }
         if !self.errors.is_empty() {
             self.errors.sort_by(|a, b| {
@@ -539,7 +539,7 @@ impl<'a> Builder<'a> {
             self.errors.dedup();
             return Err(self.errors);
         }
-        let order = order::order(&self).map_err(|cycle| vec![cycle])?;
+        let order = order::order(&self).map_err(|cycle| vec![*cycle])?;
         Ok(self.in_order(&order))
     }
 

@@ -119,15 +119,17 @@ pub fn built_in() -> Vec<ResourceType> {
             names.map(|name| ((*name).to_owned(), schema(name))).collect();
         let secrets: serde_json::Map<_, _> =
             secrets.iter().map(|name| ((*name).to_owned(), text())).collect();
-        let mut schema = json!({"type": "object", "properties": {
-            "values": {"type": "object", "properties": values},
-            "secrets": {"type": "object", "properties": secrets},
-        }});
-        if !required.is_empty() {
-            if let Some(values) = schema.pointer_mut("/properties/values") {
-                values["required"] = json!(required);
-            }
-            schema["required"] = json!(["values"]);
+        let mut values = json!({"type": "object", "properties": values});
+        let mut schema = json!({"type": "object"});
+        if let (false, Some(values), Some(schema)) =
+            (required.is_empty(), values.as_object_mut(), schema.as_object_mut())
+        {
+            values.insert("required".to_owned(), json!(required));
+            schema.insert("required".to_owned(), json!(["values"]));
+        }
+        if let Some(schema) = schema.as_object_mut() {
+            let secrets = json!({"type": "object", "properties": secrets});
+            schema.insert("properties".to_owned(), json!({"values": values, "secrets": secrets}));
         }
         schema
     };

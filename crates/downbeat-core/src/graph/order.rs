@@ -6,11 +6,11 @@ use super::{Builder, Error, NodeIndex, Why, cluster_key, namespace_key};
 use crate::{Code, definition::Reference};
 
 /// A resource that refers to itself is the shortest cycle; it deserves its own words.
-pub(super) fn check_self_references(builder: &Builder<'_>) -> Result<(), Error> {
+pub(super) fn check_self_references(builder: &Builder<'_>) -> Result<(), Box<Error>> {
     for (index, draft) in builder.drafts.iter().enumerate() {
         for (to, why) in &draft.edges {
             if *to as usize == index {
-                return Err(error(builder, &[(*to, *why)]));
+                return Err(Box::new(error(builder, &[(*to, *why)])));
             }
         }
     }
@@ -19,7 +19,7 @@ pub(super) fn check_self_references(builder: &Builder<'_>) -> Result<(), Error> 
 
 /// A topological order. Among nodes that are ready, those that the cluster and the namespace need
 /// come first, then by type, class and id.
-pub(super) fn order(builder: &Builder<'_>) -> Result<Vec<NodeIndex>, Error> {
+pub(super) fn order(builder: &Builder<'_>) -> Result<Vec<NodeIndex>, Box<Error>> {
     let count = builder.drafts.len();
     let early = needed_by_the_cluster(builder);
     let mut sorted: Vec<NodeIndex> = (0..count).filter_map(|at| u32::try_from(at).ok()).collect();
@@ -84,7 +84,7 @@ pub(super) fn order(builder: &Builder<'_>) -> Result<Vec<NodeIndex>, Error> {
     if order.len() == count {
         return Ok(order);
     }
-    Err(error(builder, &cycle(builder, &waiting, &sorted)))
+    Err(Box::new(error(builder, &cycle(builder, &waiting, &sorted))))
 }
 
 fn needed_by_the_cluster(builder: &Builder<'_>) -> Vec<bool> {

@@ -23,7 +23,7 @@ pub(super) fn seed(builder: &mut Builder<'_>) {
         draft.inputs = Inputs::Set { module: None, params: Arc::new(params) };
     }
     for (key, resource) in &set.shared {
-        resource_node(builder, shared_key(key, resource), resource, None, &at(&["shared", key]));
+        resource_node(builder, &shared_key(key, resource), resource, None, &at(&["shared", key]));
     }
     for (id, module) in &set.modules {
         let workload = builder.ensure(workload_key(id));
@@ -34,7 +34,7 @@ pub(super) fn seed(builder: &mut Builder<'_>) {
         for (name, resource) in &module.externals {
             let place = at(&["modules", id, "externals", name]);
             let key = external_key(id, name, resource);
-            let index = resource_node(builder, key, resource, Some(id), &place);
+            let index = resource_node(builder, &key, resource, Some(id), &place);
             builder.edge(workload, index, Why::Set);
         }
     }
@@ -63,12 +63,12 @@ pub(crate) fn external_key(module: &str, name: &str, resource: &Resource) -> Res
 
 fn resource_node(
     builder: &mut Builder<'_>,
-    key: ResourceKey,
+    key: &ResourceKey,
     resource: &Resource,
     module: Option<&str>,
     place: &str,
 ) -> NodeIndex {
-    if let Some(mut error) = check_use(builder.input.types, &key) {
+    if let Some(mut error) = check_use(builder.input.types, key) {
         error.module = module.map(str::to_owned);
         place.clone_into(&mut error.at);
         builder.error(error);

@@ -127,9 +127,12 @@ impl Deployment<'_> {
             return Ok(json!({"comment": comment}));
         }
         let (delta, words) = self.delta(converted);
-        let mut body = serde_json::to_value(&delta).unwrap_or_default();
         let name = if comment.is_empty() { "downbeat deploy" } else { comment.as_str() };
-        body["metadata"] = json!({"env_id": self.arguments.env, "name": name});
+        let body = json!({
+            "metadata": {"env_id": self.arguments.env, "name": name},
+            "modules": delta.modules,
+            "shared": delta.shared,
+        });
         let delta: Json =
             self.client().send(Method::POST, &self.app(&["deltas"]), Some(body)).await?;
         step("read", &words);
