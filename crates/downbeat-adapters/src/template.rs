@@ -95,10 +95,13 @@ impl PureDriver for Template {
     }
 }
 
-/// What templates see.
+/// What templates see. The templates themselves are not part of it.
 fn data(request: &Request<'_>) -> Value {
     let key = request.key;
     let secrets = with_texts(request);
+    let members = request.values.as_object().into_iter().flatten();
+    let members = members.filter(|(name, _)| *name != "templates");
+    let values = Value::map(members.map(|(name, value)| (name.clone(), Value::from(value))));
     let cookie = request.cookie.and_then(|cookie| serde_json::from_str(cookie.expose()).ok());
     Value::map([
         ("id".to_owned(), Value::from(&Json::String(request.guresid.to_owned()))),
@@ -108,7 +111,7 @@ fn data(request: &Request<'_>) -> Value {
         (
             "driver".to_owned(),
             Value::map([
-                ("values".to_owned(), Value::from(request.values)),
+                ("values".to_owned(), values),
                 ("secrets".to_owned(), Value::from(&secrets).tainted()),
             ]),
         ),

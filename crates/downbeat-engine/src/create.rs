@@ -5,7 +5,7 @@
 //! journalled in one transaction before the next wave reads them. A node that fails takes its
 //! dependents with it; all others finish.
 
-use std::{borrow::Cow, collections::BTreeMap, num::NonZero, thread};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use aws_lc_rs::hmac;
 use downbeat_core::{
@@ -19,6 +19,7 @@ use downbeat_core::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use crate::{
+    parallel,
     port::{
         CookieChange, Driver, DriverError, Drivers, GraphRow, Journal, JournalError, Lease,
         NodeError, NodeRecord, NodeResult, Request, Response, SecretOutput, Secrets,
@@ -26,9 +27,6 @@ use crate::{
     prepare::{Context, Prepared, prepare},
     schema::Schemas,
 };
-
-/// Nodes below this number are not worth a second thread.
-const PARALLEL_FROM: usize = 32;
 
 /// Where nodes are created.
 pub struct Creation<'a> {
@@ -151,7 +149,7 @@ pub async fn create(
         };
         let outcomes = run_wave(at, &context, &wave, earlier).await?;
         let mut next = Vec::new();
-        for (position, outcome) in outcomes {
+        for NodeRecord { position, outcome } in outcomes {
             match outcome {
                 Ok(result) => {
                     if let Some(slot) = results.0.get_mut(position as usize) {
@@ -176,35 +174,32 @@ pub async fn create(
     Ok(Created { results, errors })
 }
 
-type Outcome = (NodeIndex, Result<NodeResult, NodeError>);
-
 async fn run_wave(
     at: &Creation<'_>,
     context: &Context<'_>,
     wave: &[NodeIndex],
     earlier: &BTreeMap<String, NodeResult>,
-) -> Result<Vec<Outcome>, JournalError> {
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(wave.len());
+) -> Result<Vec<NodeRecord>, JournalError> {
+    let mut outcomes: Vec<NodeRecord> = Vec::with_capacity(wave.len());
     let mut steps = Vec::new();
     for (position, prepared) in
-        in_parallel(wave, |&position| (position, step(at, context, position)))
+        parallel::map(wave, |&position| (position, step(at, context, position)))
     {
         match prepared {
             Ok(step) => match earlier.get(&step.guresid) {
                 Some(result) if result.input_hash == step.prepared.hash => {
-                    outcomes.push((position, Ok(result.clone())));
+                    outcomes.push(NodeRecord { position, outcome: Ok(result.clone()) });
                 }
                 _ => steps.push(step),
             },
-            Err(error) => outcomes.push((position, Err(error))),
+            Err(error) => outcomes.push(NodeRecord { position, outcome: Err(error) }),
         }
     }
-    let reused = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
     open_secrets(at, &mut steps, &mut outcomes).await;
     let (pure, external): (Vec<_>, Vec<_>) =
         steps.iter().partition(|step| matches!(step.driver, Driver::Pure(_)));
     let mut answers: Vec<(&Step<'_>, Result<Response, DriverError>)> =
-        in_parallel(&pure, |step| (*step, compute(step)));
+        parallel::map(&pure, |step| (*step, compute(step)));
     if !external.is_empty() {
         let starting: Vec<(u32, String)> =
             external.iter().map(|step| (step.position, step.idempotency_key.clone())).collect();
@@ -215,38 +210,9 @@ async fn run_wave(
             answers.push(answer);
         }
     }
-    let new = accept(at, answers).await;
-    let records: Vec<NodeRecord> = outcomes
-        .iter()
-        .filter(|(_, outcome)| outcome.is_err() || reused > 0)
-        .chain(&new)
-        .map(|(position, outcome)| NodeRecord { position: *position, outcome: outcome.clone() })
-        .collect();
-    at.journal.record(at.lease, at.row, &records).await?;
-    outcomes.extend(new);
+    outcomes.extend(accept(at, answers).await);
+    at.journal.record(at.lease, at.row, &outcomes).await?;
     Ok(outcomes)
-}
-
-/// Maps items on the available cores; the order of the results is the order of the items.
-fn in_parallel<T: Sync, R: Send>(items: &[T], map: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    if cores == 1 || items.len() < PARALLEL_FROM {
-        return items.iter().map(map).collect();
-    }
-    let map = &map;
-    thread::scope(|scope| {
-        let threads: Vec<_> = items
-            .chunks(items.len().div_ceil(cores))
-            .map(|chunk| scope.spawn(move || chunk.iter().map(map).collect::<Vec<_>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| match thread.join() {
-                Ok(results) => results,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
 }
 
 fn step<'a>(
@@ -303,7 +269,7 @@ fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
 
 /// Opens the secret inputs and cookies of all steps at once; a step whose secrets cannot be opened
 /// fails.
-async fn open_secrets(at: &Creation<'_>, steps: &mut Vec<Step<'_>>, outcomes: &mut Vec<Outcome>) {
+async fn open_secrets(at: &Creation<'_>, steps: &mut Vec<Step<'_>>, outcomes: &mut Vec<NodeRecord>) {
     let mut failed = Vec::new();
     for (number, step) in steps.iter_mut().enumerate() {
         let mut wanted: Vec<SecretRef> = Vec::new();
@@ -333,7 +299,7 @@ async fn open_secrets(at: &Creation<'_>, steps: &mut Vec<Step<'_>>, outcomes: &m
         let step = steps.remove(number);
         let message = format!("a secret input of {} cannot be read: {error}", step.node.key);
         let error = NodeError { code: Code::SecretStore.to_string(), message, hint: None };
-        outcomes.push((step.position, Err(error)));
+        outcomes.push(NodeRecord { position: step.position, outcome: Err(error) });
     }
 }
 
@@ -375,14 +341,17 @@ async fn drive(step: &Step<'_>) -> Result<Response, DriverError> {
 async fn accept(
     at: &Creation<'_>,
     answers: Vec<(&Step<'_>, Result<Response, DriverError>)>,
-) -> Vec<Outcome> {
+) -> Vec<NodeRecord> {
     let mut outcomes = Vec::with_capacity(answers.len());
     let mut drafts = Vec::with_capacity(answers.len());
     let mut to_seal: Vec<(String, Secret)> = Vec::new();
     for (step, answer) in answers {
         match answer {
             Ok(response) => drafts.push((step, draft(at, step, response, &mut to_seal))),
-            Err(error) => outcomes.push((step.position, Err(driver_failed(step, error)))),
+            Err(error) => {
+                let outcome = Err(driver_failed(step, error));
+                outcomes.push(NodeRecord { position: step.position, outcome });
+            }
         }
     }
     let sealed = if to_seal.is_empty() { Ok(Vec::new()) } else { at.secrets.seal(&to_seal).await };
@@ -394,13 +363,16 @@ async fn accept(
                 message: format!("a secret cannot be kept: {error}"),
                 hint: None,
             };
-            outcomes.extend(drafts.iter().map(|(step, _)| (step.position, Err(failed.clone()))));
+            outcomes.extend(drafts.iter().map(|(step, _)| NodeRecord {
+                position: step.position,
+                outcome: Err(failed.clone()),
+            }));
             return outcomes;
         }
     };
     for (step, draft) in drafts {
         let outcome = draft.and_then(|draft| finish(at, step, draft, &sealed));
-        outcomes.push((step.position, outcome));
+        outcomes.push(NodeRecord { position: step.position, outcome });
     }
     outcomes
 }

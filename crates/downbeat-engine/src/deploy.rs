@@ -12,7 +12,7 @@ use downbeat_core::{
     workload::{self, Scope, Workload},
 };
 
-use crate::{create::Results, port::DeploymentError, prepare};
+use crate::{create::Results, parallel, port::DeploymentError, prepare};
 
 /// The objects of a deployment, in the order in which they can be applied.
 ///
@@ -27,10 +27,13 @@ pub fn objects(
     let mut errors = Vec::new();
     let autoscaled = autoscaled(results);
     let mut workloads = Vec::with_capacity(facts.set.modules.len());
-    for (id, module) in &facts.set.modules {
+    let modules: Vec<(&String, &Module)> = facts.set.modules.iter().collect();
+    let made = parallel::map(&modules, |(id, module)| {
         let parts = Parts { facts, positions, results, id, module };
-        let autoscaled = autoscaled.contains(&id.as_str());
-        match parts.objects(&scope, autoscaled) {
+        parts.objects(&scope, autoscaled.contains(&id.as_str()))
+    });
+    for ((id, module), made) in modules.into_iter().zip(made) {
+        match made {
             Ok(objects) => {
                 let stage = module.deploy.as_ref().and_then(|deploy| deploy.when);
                 workloads.push((id.as_str(), stage.unwrap_or_default(), objects));

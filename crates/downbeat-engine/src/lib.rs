@@ -16,6 +16,7 @@
 pub mod create;
 pub mod deploy;
 pub mod memory;
+pub mod parallel;
 pub mod port;
 pub mod prepare;
 pub mod run;

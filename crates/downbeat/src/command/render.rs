@@ -14,6 +14,7 @@ use downbeat_core::{
 use downbeat_engine::{
     Targets,
     memory::{MemorySecrets, NoJournal},
+    parallel,
     port::Loaded,
     run::{self, Ports},
 };
@@ -73,13 +74,12 @@ pub(crate) async fn run(arguments: &Render) -> Result<(), Failure> {
         }
         Failure::new(format!("nothing was rendered: {} mistakes", errors.len()))
     })?;
-    let mut text = String::new();
-    for object in &objects {
-        let shown = assemble::externalize(object)
-            .map_err(|error| Failure::Failed { message: error.message, hint: error.hint })?;
-        text.push_str("---\n");
-        text.push_str(&yaml::to_string(&shown));
-    }
+    let texts = parallel::map(&objects, |object| {
+        assemble::externalize(object).map(|shown| format!("---\n{}", yaml::to_string(&shown)))
+    });
+    let text: Result<String, assemble::Error> = texts.into_iter().collect();
+    let text =
+        text.map_err(|error| Failure::Failed { message: error.message, hint: error.hint })?;
     out(&text)
 }
 
