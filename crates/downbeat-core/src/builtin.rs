@@ -88,6 +88,21 @@ fn object(value: Json) -> JsonMap {
     if let Json::Object(members) = value { members } else { JsonMap::new() }
 }
 
+/// Whether this driver runs here and changes nothing in the world: what it makes is gone when its
+/// record is.
+#[must_use]
+pub fn changes_nothing(driver_type: &str) -> bool {
+    let name = driver_type.strip_prefix("humanitec/").or(driver_type.strip_prefix("downbeat/"));
+    name.is_some_and(|name| {
+        const PURE: [&str; 14] = [
+            "dns-wildcard", "echo", "hpa", "ingress", "k8s-cluster", "k8s-cluster-aks",
+            "k8s-cluster-eks", "k8s-cluster-git", "k8s-cluster-gke", "newapp-io-dns", "static",
+            "template", "volume-nfs", "volume-pvc",
+        ];
+        PURE.contains(&name)
+    })
+}
+
 /// The inputs for the driver behind a built-in virtual driver; `None` when the driver is not one.
 ///
 /// Expansion happens when a definition is read, before its references are collected: what the
@@ -96,7 +111,8 @@ fn object(value: Json) -> JsonMap {
 pub fn expand(body: &Body) -> Option<Body> {
     let inputs = body.driver_inputs.as_ref();
     let given = inputs.and_then(|inputs| inputs.values.clone()).unwrap_or_default();
-    let values = match body.driver_type.as_str() {
+    let driver_type = body.driver_type.replacen("downbeat/", "humanitec/", 1);
+    let values = match driver_type.as_str() {
         "humanitec/dns-wildcard" | "humanitec/newapp-io-dns" => dns_wildcard(&given),
         "humanitec/ingress" => ingress(&given),
         "humanitec/hpa" => json!({"res_id": "${context.res.id}", "limits": given,

@@ -634,7 +634,8 @@ fn node_to_wire(
 /// The hash of a node list: SHA-256 over its JSON text.
 #[must_use]
 pub fn hash(nodes: &[Json]) -> String {
-    crate::id::sha256_hex(Json::Array(nodes.to_vec()).to_string().as_bytes())
+    // JSON values with string keys: this cannot fail.
+    crate::id::sha256_hex(&serde_json::to_vec(nodes).unwrap_or_default())
 }
 
 /// Checks that a resource of the set may be asked for by a set.

@@ -88,7 +88,8 @@ pub fn is_literal(text: &str) -> bool {
 /// Splits a string into literal text and placeholders.
 ///
 /// `$\{` gives a literal `${`. A `${` that is never closed is literal text, and so is one whose
-/// content neither is a path nor begins with a known root (`${HOME:-/root}`).
+/// content is a single word that is no root (`${HOME}`), or is not a path and does not begin with a
+/// known root (`${HOME:-/root x}`).
 ///
 /// # Errors
 /// When the content begins with a known root but is not a path.
@@ -114,6 +115,8 @@ pub fn segments(text: &str) -> Result<Vec<Segment<'_>>, Error> {
         };
         let end = dollar + 2 + content.len() + 1;
         match tokens(content) {
+            // `${HOME}`: a word that is no root is not a path, it is somebody else's variable.
+            Ok(tokens) if tokens.len() == 1 && !starts_with_root(content) => {}
             Ok(tokens) => {
                 if let Some(before) = literal.take(dollar, end) {
                     found.push(Segment::Text(before));
@@ -299,7 +302,8 @@ mod tests {
         );
         check("${resources.dns<route.outputs.path}", "<resources|dns<route|outputs|path>");
         check("${values['a}b']}", "<values|a}b>");
-        check("${HOME:-/root} ${a b}", r#"<HOME:-/root> " ${a b}""#);
+        check("${HOME} ${HOME:-/root} ${a b}", r#""${HOME} ${HOME:-/root} ${a b}""#);
+        check("${HOME}${values.a}", r#""${HOME}" <values|a>"#);
     }
 
     #[test]

@@ -64,6 +64,19 @@ impl Outputs {
         (!below.is_empty()).then_some(below)
     }
 
+    /// What stands at a path: one output, or an object of secret ones.
+    fn read(&self, placeholder: &Placeholder<'_>, path: &[&str]) -> Result<Option<Resolved>, Error> {
+        match (self.find(path), self.secrets_below(path)) {
+            (Some(Resolved::Plain(_)), Some(_)) => Err(Error::new(
+                Code::SecretMisuse,
+                format!("${{{}}} names an object with plain and secret members", placeholder.text),
+                Some("Name one of its members".to_owned()),
+            )),
+            (None, Some(secrets)) => Ok(Some(Resolved::SecretTree(secrets))),
+            (found, _) => Ok(found),
+        }
+    }
+
     /// All names of outputs, plain and secret.
     fn names(&self) -> Vec<&str> {
         let plain = self.values.keys().map(String::as_str);
@@ -528,8 +541,7 @@ impl InDefinition<'_> {
                 if path.is_empty() {
                     return Ok(Some(Resolved::Plain(Json::Object(outputs.values.clone()))));
                 }
-                let tree = || outputs.secrets_below(path).map(Resolved::SecretTree);
-                Ok(outputs.find(path).or_else(tree))
+                outputs.read(placeholder, path)
             }
             _ => Err(Error::new(
                 Code::BadReference,
@@ -651,8 +663,7 @@ impl InSet<'_> {
                 Some(format!("Its outputs are: {}", outputs.names().join(", "))),
             ));
         }
-        let tree = || outputs.secrets_below(path).map(Resolved::SecretTree);
-        outputs.find(path).or_else(tree).ok_or_else(|| {
+        outputs.read(placeholder, path)?.ok_or_else(|| {
             let name = path.first().copied().unwrap_or_default();
             missing_output(placeholder, &key, name, Some(&outputs))
         })
@@ -675,9 +686,24 @@ fn missing_value(key: &str, facts: &Facts<'_>) -> Error {
     )
 }
 
-/// Placeholders of a workload's spec: in variables, files, labels and annotations only; everything
-/// else (command, args, image, ports) is left as it is.
+/// Placeholders of a workload's spec. What a container runs and mounts ([`is_left_alone`]) keeps its
+/// text; everything else is resolved.
 pub struct InWorkload<'a>(pub InSet<'a>);
+
+/// Whether strings at or below this place of a workload's spec keep their placeholders: image,
+/// command, args, mounts, resources and probes of containers. A shell's `${x}` in a command is the
+/// shell's.
+#[must_use]
+pub fn is_left_alone(at: &str) -> bool {
+    let mut tokens = at.split('/').skip(1);
+    match (tokens.next(), tokens.next(), tokens.next()) {
+        (Some("containers"), _, Some(member)) => {
+            matches!(member, "command" | "args" | "image" | "volume_mounts" | "resources")
+                || member.ends_with("_probe")
+        }
+        _ => false,
+    }
+}
 
 impl Lookup for InWorkload<'_> {
     fn lookup(&self, placeholder: &Placeholder<'_>) -> Result<Resolved, Error> {
@@ -685,13 +711,6 @@ impl Lookup for InWorkload<'_> {
     }
 
     fn leaves_alone(&self, at: &str) -> bool {
-        let mut tokens = at.split('/').skip(1);
-        match (tokens.next(), tokens.next(), tokens.next()) {
-            (Some("containers"), _, Some(member)) => {
-                matches!(member, "command" | "args" | "image" | "volume_mounts" | "resources")
-                    || member.ends_with("_probe")
-            }
-            _ => false,
-        }
+        is_left_alone(at)
     }
 }

@@ -98,6 +98,20 @@ impl SecretExpr {
         }
     }
 
+    /// The plaintext, given the plaintexts of [`Self::references`] in order; `None` when there are
+    /// too few.
+    #[must_use]
+    pub fn fill(&self, opened: &mut impl Iterator<Item = Secret>) -> Option<Secret> {
+        let mut text = String::new();
+        for part in &self.0 {
+            match part {
+                SecretPart::Text(literal) => text.push_str(literal),
+                SecretPart::Secret(_) => text.push_str(opened.next()?.expose()),
+            }
+        }
+        Some(Secret::new(text))
+    }
+
     /// The references in the expression, in order, with repeats.
     pub fn references(&self) -> impl Iterator<Item = &SecretRef> {
         self.0.iter().filter_map(|part| match part {

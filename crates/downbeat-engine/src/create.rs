@@ -14,19 +14,21 @@ use downbeat_core::{
     patch,
     resolve::{Facts, Outputs, OutputsOf},
     resource_type::Catalogue,
-    secret::SecretPart,
 };
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, stream};
 
 use crate::{
     parallel,
     port::{
-        CookieChange, Driver, DriverError, Drivers, GraphRow, Journal, JournalError, Lease,
+        BoxFuture, Cookie, CookieChange, Driver, DriverError, Drivers, GraphRow, Journal, JournalError, Lease,
         NodeError, NodeRecord, NodeResult, Request, Response, SecretOutput, Secrets,
     },
     prepare::{Context, Prepared, prepare},
     schema::Schemas,
 };
+
+/// External effects of one deployment that run at the same time.
+const EFFECTS_AT_ONCE: usize = 16;
 
 /// Where nodes are created.
 pub struct Creation<'a> {
@@ -49,7 +51,7 @@ pub struct Creation<'a> {
     /// Key for everything random that drivers ask for.
     pub seed: &'a [u8],
     /// Cookies by GUResID.
-    pub cookies: &'a BTreeMap<String, SecretRef>,
+    pub cookies: &'a BTreeMap<String, Cookie>,
 }
 
 /// What came of the nodes.
@@ -198,20 +200,25 @@ async fn run_wave(
     open_secrets(at, &mut steps, &mut outcomes).await;
     let (pure, external): (Vec<_>, Vec<_>) =
         steps.iter().partition(|step| matches!(step.driver, Driver::Pure(_)));
-    let mut answers: Vec<(&Step<'_>, Result<Response, DriverError>)> =
-        parallel::map(&pure, |step| (*step, compute(step)));
+    let answers = parallel::map(&pure, |step| (*step, compute(step)));
+    outcomes.extend(accept(at, answers).await);
+    at.journal.record(at.lease, at.row, &outcomes).await?;
     if !external.is_empty() {
         let starting: Vec<(u32, String)> =
             external.iter().map(|step| (step.position, step.idempotency_key.clone())).collect();
         at.journal.start(at.lease, &starting).await?;
-        let mut running: FuturesUnordered<_> =
-            external.into_iter().map(|step| async move { (step, drive(step).await) }).collect();
+        let mut effects = Vec::with_capacity(external.len());
+        for step in external {
+            effects.push(effect(step));
+        }
+        let mut running = stream::iter(effects).buffer_unordered(EFFECTS_AT_ONCE);
+        // Each effect is recorded as soon as it is there: a kill repeats only what is unfinished.
         while let Some(answer) = running.next().await {
-            answers.push(answer);
+            let ended = accept(at, vec![answer]).await;
+            at.journal.record(at.lease, at.row, &ended).await?;
+            outcomes.extend(ended);
         }
     }
-    outcomes.extend(accept(at, answers).await);
-    at.journal.record(at.lease, at.row, &outcomes).await?;
     Ok(outcomes)
 }
 
@@ -235,7 +242,8 @@ fn step<'a>(
     for (to, from) in seed.iter_mut().zip(hmac::sign(&key, guresid.as_bytes()).as_ref()) {
         *to = *from;
     }
-    let idempotency_key = format!("{guresid}-{}", prepared.hash.get(..16).unwrap_or_default());
+    // The deployment is part of it: going back to an earlier state is another effect.
+    let idempotency_key = format!("{}-{guresid}-{}", at.lease.deployment, prepared.hash);
     Ok(Step {
         position,
         node,
@@ -273,7 +281,7 @@ async fn open_secrets(at: &Creation<'_>, steps: &mut Vec<Step<'_>>, outcomes: &m
     let mut failed = Vec::new();
     for (number, step) in steps.iter_mut().enumerate() {
         let mut wanted: Vec<SecretRef> = Vec::new();
-        let cookie = at.cookies.get(&step.guresid);
+        let cookie = cookie_of(at, step.node, &step.guresid);
         wanted.extend(cookie.cloned());
         let exprs = &step.prepared.secrets.secrets;
         if step.driver.opens_secrets() {
@@ -284,7 +292,7 @@ async fn open_secrets(at: &Creation<'_>, steps: &mut Vec<Step<'_>>, outcomes: &m
             step.texts = texts(exprs, &mut std::iter::empty());
             continue;
         }
-        match at.secrets.open(&wanted).await {
+        match at.secrets.open(at.facts.org, &wanted).await {
             Ok(opened) => {
                 let mut opened = opened.into_iter();
                 step.cookie = cookie.and_then(|_| opened.next());
@@ -303,24 +311,20 @@ async fn open_secrets(at: &Creation<'_>, steps: &mut Vec<Step<'_>>, outcomes: &m
     }
 }
 
-fn texts(
+/// The cookie that the driver of a node left; that of another driver is none of its business.
+fn cookie_of<'a>(at: &Creation<'a>, node: &Node, guresid: &str) -> Option<&'a SecretRef> {
+    let cookie = at.cookies.get(guresid)?;
+    let definition = &node.definition;
+    let same = cookie.driver_type == definition.driver_type();
+    (same || definition.effective().in_place_driver_change).then_some(&cookie.reference)
+}
+
+/// The plaintexts of expressions, given those of their references in order.
+pub(crate) fn texts(
     exprs: &BTreeMap<String, SecretExpr>,
     opened: &mut impl Iterator<Item = Secret>,
 ) -> BTreeMap<String, Secret> {
-    let mut texts = BTreeMap::new();
-    for (at, expr) in exprs {
-        let mut text = String::new();
-        for part in expr.parts() {
-            match part {
-                SecretPart::Text(literal) => text.push_str(literal),
-                SecretPart::Secret(_) => {
-                    text.push_str(opened.next().as_ref().map_or("", Secret::expose));
-                }
-            }
-        }
-        texts.insert(at.clone(), Secret::new(text));
-    }
-    texts
+    exprs.iter().filter_map(|(at, expr)| Some((at.clone(), expr.fill(opened)?))).collect()
 }
 
 fn compute(step: &Step<'_>) -> Result<Response, DriverError> {
@@ -330,11 +334,16 @@ fn compute(step: &Step<'_>) -> Result<Response, DriverError> {
     }
 }
 
-async fn drive(step: &Step<'_>) -> Result<Response, DriverError> {
-    match step.driver {
-        Driver::Pure(driver) => driver.compute(&step.request()),
-        Driver::External(driver) => driver.provision(&step.request()).await,
-    }
+type Answer<'a> = (&'a Step<'a>, Result<Response, DriverError>);
+
+fn effect<'a>(step: &'a Step<'a>) -> BoxFuture<'a, Answer<'a>> {
+    Box::pin(async move {
+        let answer = match step.driver {
+            Driver::Pure(driver) => driver.compute(&step.request()),
+            Driver::External(driver) => driver.provision(&step.request()).await,
+        };
+        (step, answer)
+    })
 }
 
 /// Turns answers into results: no plaintext leaves this function, all of them are sealed.
@@ -529,8 +538,7 @@ fn draft(
     };
     let mut secrets = BTreeMap::new();
     for (pointer, output) in response.secrets {
-        let name = pointer.trim_start_matches('/').replace('/', ".");
-        let slot = sealing.slot(&format!("secrets/.{name}"), output);
+        let slot = sealing.slot(&secret_key(&pointer), output);
         secrets.insert(pointer, slot);
     }
     let mut values = Json::Object(response.values);
@@ -540,8 +548,7 @@ fn draft(
         sealing.take_leaks(&mut values, &mut String::new(), &mut found);
         for (pointer, secret) in found {
             remove(&mut values, &pointer);
-            let name = pointer.trim_start_matches('/').replace('/', ".");
-            let slot = sealing.slot(&format!("secrets/.{name}"), SecretOutput::Text(secret));
+            let slot = sealing.slot(&secret_key(&pointer), SecretOutput::Text(secret));
             secrets.insert(pointer, slot);
         }
     }
@@ -585,6 +592,13 @@ fn draft(
     Ok(Draft { values, secrets, manifests, cookie })
 }
 
+/// The key of a secret output below its resource, as v1 writes it (`secrets/.name`). Dots in names
+/// are escaped, so that two outputs never share a key.
+fn secret_key(pointer: &str) -> String {
+    let name = pointer.trim_start_matches('/').replace('.', "~2").replace('/', ".");
+    format!("secrets/.{name}")
+}
+
 fn remove(value: &mut Json, pointer: &str) {
     // The member was found under this pointer: it is there. An array element stays as null.
     if let Some((parent, _)) = pointer.rsplit_once('/')
@@ -603,9 +617,9 @@ fn finish(
     let fill = |slots: BTreeMap<String, Slot>| -> BTreeMap<String, SecretExpr> {
         slots.into_iter().filter_map(|(key, slot)| Some((key, slot.fill(sealed)?))).collect()
     };
-    let outputs = Outputs { values: draft.values, secrets: fill(draft.secrets) };
+    let mut outputs = Outputs { values: draft.values, secrets: fill(draft.secrets) };
     if let Some(resource_type) = at.types.find(&step.node.key.resource_type) {
-        let problems = at.schemas.check_outputs(resource_type, &outputs);
+        let problems = at.schemas.check_outputs(resource_type, &mut outputs);
         if !problems.is_empty() {
             return Err(NodeError {
                 code: Code::Schema.to_string(),
@@ -629,7 +643,7 @@ fn finish(
         })
         .collect();
     let cookie = match draft.cookie {
-        CookieSlot::Keep => at.cookies.get(&step.guresid).cloned(),
+        CookieSlot::Keep => cookie_of(at, step.node, &step.guresid).cloned(),
         CookieSlot::Clear => None,
         CookieSlot::Sealed(slot) => sealed.get(slot).cloned(),
     };

@@ -78,6 +78,7 @@ impl MemorySecrets {
 impl Secrets for MemorySecrets {
     fn open<'a>(
         &'a self,
+        _: &'a str,
         references: &'a [SecretRef],
     ) -> BoxFuture<'a, Result<Vec<Secret>, SecretsError>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

@@ -206,9 +206,11 @@ pub struct SecretsError {
 
 /// The secret stores that this installation can reach.
 pub trait Secrets: Send + Sync {
-    /// Reads plaintexts, in the order of the references.
+    /// Reads plaintexts, in the order of the references. A reference into the local store must be
+    /// to a secret of this organization.
     fn open<'a>(
         &'a self,
+        org: &'a str,
         references: &'a [SecretRef],
     ) -> BoxFuture<'a, Result<Vec<Secret>, SecretsError>>;
 
@@ -352,8 +354,6 @@ pub struct Loaded {
     pub deployment: String,
     /// What the user said about it.
     pub comment: String,
-    /// Who asked for it.
-    pub created_by: String,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// Name of the set.
@@ -371,9 +371,18 @@ pub struct Loaded {
     /// Definition versions that resources are pinned to.
     pub pins: BTreeMap<ResourceKey, Arc<Definition>>,
     /// Stored cookies by GUResID.
-    pub cookies: BTreeMap<String, SecretRef>,
+    pub cookies: BTreeMap<String, Cookie>,
     /// Results that an earlier attempt of this deployment journalled, by GUResID.
     pub results: BTreeMap<String, NodeResult>,
+}
+
+/// What a driver stored for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cookie {
+    /// The driver.
+    pub driver_type: String,
+    /// Where it is kept.
+    pub reference: SecretRef,
 }
 
 /// What came of a node: everything that later steps need.

@@ -6,7 +6,6 @@ use downbeat_core::{
     Code, Secret, SecretExpr,
     graph::{self, ResourceGraph, cluster_key},
     resolve::{Facts, Outputs},
-    secret::SecretPart,
 };
 
 use crate::{
@@ -185,7 +184,7 @@ async fn deliver(
             Some(format!("Targets that work here: {}", known.join(", "))),
         ));
     };
-    let credentials = open(ports, cluster).await.map_err(|message| {
+    let credentials = open(ports, &loaded.org, cluster).await.map_err(|message| {
         failed(
             Code::SecretStore,
             format!("the credentials of the cluster cannot be read: {message}"),
@@ -209,28 +208,14 @@ async fn deliver(
     delivered.map_err(|error| failed(error.code, error.message, error.hint))
 }
 
-async fn open(ports: &Ports, cluster: &Outputs) -> Result<BTreeMap<String, Secret>, String> {
+async fn open(ports: &Ports, org: &str, cluster: &Outputs) -> Result<BTreeMap<String, Secret>, String> {
     let references: Vec<_> =
         cluster.secrets.values().flat_map(SecretExpr::references).cloned().collect();
     if references.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let opened = ports.secrets.open(&references).await.map_err(|error| error.to_string())?;
-    let mut opened = opened.into_iter();
-    let mut credentials = BTreeMap::new();
-    for (at, expr) in &cluster.secrets {
-        let mut text = String::new();
-        for part in expr.parts() {
-            match part {
-                SecretPart::Text(literal) => text.push_str(literal),
-                SecretPart::Secret(_) => {
-                    text.push_str(opened.next().as_ref().map_or("", Secret::expose));
-                }
-            }
-        }
-        credentials.insert(at.clone(), Secret::new(text));
-    }
-    Ok(credentials)
+    let opened = ports.secrets.open(org, &references).await.map_err(|error| error.to_string())?;
+    Ok(create::texts(&cluster.secrets, &mut opened.into_iter()))
 }
 
 /// A set without state, carried through to objects: what `downbeat render` prints. Nothing is

@@ -3,15 +3,20 @@
 //! It is woken by a signal *and* by a timer; it takes no input but what it claims, so a restart and
 //! a second replica are the ordinary case.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use downbeat_core::Code;
+use futures_util::FutureExt as _;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    port::{JournalError, Lease},
+    port::{DeploymentError, Ended, JournalError, Lease},
     run::{self, Ports},
 };
+
+/// A deployment that was interrupted this often ends as failed: something about it ends workers.
+const MOST_CLAIMS: i64 = 8;
 
 /// How a worker behaves.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +31,11 @@ pub struct WorkerOptions {
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { concurrency: 8, poll: Duration::from_secs(5), renew: Duration::from_secs(10) }
+        Self {
+            concurrency: 8,
+            poll: Duration::from_secs(5),
+            renew: Duration::from_secs(10),
+        }
     }
 }
 
@@ -70,8 +79,9 @@ impl Worker {
                 continue;
             };
             let ports = Arc::clone(&ports);
+            let tasks = running.clone();
             running.spawn(async move {
-                run_one(&ports, &lease, options.renew).await;
+                run_one(&ports, &lease, options.renew, &tasks).await;
                 drop(slot);
             });
         }
@@ -80,28 +90,68 @@ impl Worker {
     }
 }
 
-async fn run_one(ports: &Ports, lease: &Lease, every: Duration) {
+async fn run_one(ports: &Arc<Ports>, lease: &Lease, every: Duration, tasks: &TaskTracker) {
     let deployment = lease.deployment.as_str();
-    let work = run::run(ports, lease);
-    let renewal = async {
-        loop {
-            tokio::time::sleep(every).await;
-            if let Err(error) = ports.journal.renew(lease).await {
-                return error;
-            }
-        }
-    };
+    if lease.epoch > MOST_CLAIMS {
+        return give_up(ports, lease).await;
+    }
+    // The renewal has a task of its own: templates keep the task of the work busy.
+    let over = CancellationToken::new();
+    let lost = CancellationToken::new();
+    tasks.spawn(renewal(Arc::clone(ports), lease.clone(), every, over.clone(), lost.clone()));
+    let work = AssertUnwindSafe(run::run(ports, lease)).catch_unwind();
     let result = tokio::select! {
         result = work => result,
-        error = renewal => Err(error),
+        () = lost.cancelled() => Ok(Err(JournalError::Fenced)),
     };
+    over.cancel();
     match result {
-        Ok(()) => tracing::info!(deployment, "deployment ended"),
-        Err(JournalError::Fenced) => {
+        Ok(Ok(())) => tracing::info!(deployment, "deployment ended"),
+        Ok(Err(JournalError::Fenced)) => {
             tracing::warn!(deployment, "another worker has taken the deployment over");
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             tracing::error!(deployment, error = ?error, "deployment interrupted, to be resumed");
         }
+        Err(_) => tracing::error!(deployment, "deployment ended a worker, to be resumed"),
+    }
+}
+
+/// Renews a lease until the work is over; says when the lease is lost. A failing database is asked
+/// again: the lease lasts for several rounds.
+async fn renewal(
+    ports: Arc<Ports>,
+    lease: Lease,
+    every: Duration,
+    over: CancellationToken,
+    lost: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = over.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        match ports.journal.renew(&lease).await {
+            Ok(()) => {}
+            Err(JournalError::Fenced) => return lost.cancel(),
+            Err(error) => {
+                tracing::warn!(deployment = lease.deployment, error = ?error, "lease not renewed");
+            }
+        }
+    }
+}
+
+async fn give_up(ports: &Ports, lease: &Lease) {
+    let error = DeploymentError {
+        scope: "deployment",
+        object_id: lease.deployment.clone(),
+        code: Code::Interrupted,
+        message: format!(
+            "the deployment was interrupted {MOST_CLAIMS} times and is given up. The log of the \
+             server says what interrupted it"
+        ),
+    };
+    if let Err(error) = ports.journal.finish(lease, &Ended::Failed(vec![error])).await {
+        tracing::error!(deployment = lease.deployment, error = ?error, "cannot be given up");
     }
 }

@@ -14,7 +14,7 @@ use downbeat_core::{
 use downbeat_engine::{
     Clock, Lease, NodeRecord,
     port::{
-        Ended, GraphRow, Journal, JournalError, Journalled, Loaded, NodeResult, NodeRow, Phase,
+        Cookie, Ended, GraphRow, Journal, JournalError, Journalled, Loaded, NodeResult, NodeRow, Phase,
     },
 };
 use sqlx::{AnyConnection, any::AnyRow, query};
@@ -175,7 +175,6 @@ impl SqlJournal {
             env_type: row.text("env_type")?,
             deployment: row.text("id")?,
             comment: row.text("comment")?,
-            created_by: row.text("created_by")?,
             created_at: row.time("created_at")?,
             set_id: row.text("set_id")?,
             set,
@@ -389,10 +388,10 @@ async fn values(conn: &mut AnyConnection, version: &str) -> Result<Values> {
         .collect())
 }
 
-async fn cookies(conn: &mut AnyConnection, env: &EnvScope) -> Result<BTreeMap<String, SecretRef>> {
+async fn cookies(conn: &mut AnyConnection, env: &EnvScope) -> Result<BTreeMap<String, Cookie>> {
     // Which drivers have left a cookie?
     query(
-        "SELECT guresid, cookie FROM active_resource
+        "SELECT guresid, driver_type, cookie FROM active_resource
           WHERE org_id = $1 AND app_id = $2 AND env_id = $3 AND cookie <> ''",
     )
     .bind(env.org())
@@ -401,7 +400,11 @@ async fn cookies(conn: &mut AnyConnection, env: &EnvScope) -> Result<BTreeMap<St
     .fetch_all(conn)
     .await?
     .iter()
-    .map(|row| Ok((row.text("guresid")?, row.document("active_resource", "cookie")?)))
+    .map(|row| {
+        let driver_type = row.text("driver_type")?;
+        let reference = row.document("active_resource", "cookie")?;
+        Ok((row.text("guresid")?, Cookie { driver_type, reference }))
+    })
     .collect()
 }
 
@@ -410,7 +413,7 @@ async fn results(
     deployment: &str,
 ) -> Result<BTreeMap<String, NodeResult>> {
     // What did an interrupted attempt get done?
-    query("SELECT guresid, result FROM node WHERE deployment_id = $1 AND state = 'ready'")
+    query("SELECT guresid, result FROM node WHERE deployment_id = $1 AND result IS NOT NULL")
         .bind(deployment)
         .fetch_all(conn)
         .await?
@@ -427,13 +430,13 @@ async fn add_node(
     earlier: Option<&AnyRow>,
 ) -> Result<()> {
     let result = earlier.map(|row| row.text_or_null("result")).transpose()?.flatten();
-    let state = if result.is_some() { "ready" } else { "pending" };
     let attempt = earlier.map_or(Ok(0), |row| row.number("attempt"))?;
-    // One row of the journal.
+    let key = earlier.map_or_else(|| Ok(String::new()), |row| row.text("key"))?;
+    // One row of the journal. It becomes ready again when the result is found to be still true.
     query(
         "INSERT INTO node (deployment_id, position, guresid, type, class, res_id, def_id,
                            driver_type, state, attempt, key, result)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $10, $11)",
     )
     .bind(&lease.deployment)
     .bind(position)
@@ -443,8 +446,8 @@ async fn add_node(
     .bind(&*node.key.id)
     .bind(&*node.definition.id)
     .bind(node.definition.driver_type())
-    .bind(state)
     .bind(attempt)
+    .bind(key)
     .bind(result)
     .execute(&mut **tx)
     .await?;

@@ -175,9 +175,22 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> SecretsError {
 impl Secrets for LocalSecrets {
     fn open<'a>(
         &'a self,
+        org: &'a str,
         references: &'a [SecretRef],
     ) -> BoxFuture<'a, Result<Vec<Secret>, SecretsError>> {
         Box::pin(async move {
+            let own = [format!("orgs/{org}/"), format!("orgs--{org}--")];
+            let foreign = |one: &&SecretRef| {
+                one.store == LOCAL_STORE && !own.iter().any(|prefix| one.key.starts_with(prefix))
+            };
+            if let Some(foreign) = references.iter().find(foreign) {
+                return Err(SecretsError {
+                    message: format!(
+                        "the local store has no secret {:?} of organization {org:?}",
+                        foreign.key
+                    ),
+                });
+            }
             if let Some(other) = references.iter().find(|one| one.store != LOCAL_STORE) {
                 return Err(SecretsError {
                     message: format!(

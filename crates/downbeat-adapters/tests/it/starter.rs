@@ -107,7 +107,6 @@ fn loaded(set: DeploymentSet, definitions: Index, app: &str, env: &str) -> Loade
         env_type: "development".to_owned(),
         deployment: "deployment".to_owned(),
         comment: String::new(),
-        created_by: String::new(),
         created_at: Timestamp::UNIX_EPOCH,
         set_id: set.id().to_string(),
         set,

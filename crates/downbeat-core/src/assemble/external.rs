@@ -25,12 +25,7 @@ use crate::{Code, Json, JsonMap, SecretExpr, SecretRef};
 /// # Errors
 /// When a secret stands anywhere but below `stringData` or `data` of a Secret, or when a plain
 /// value there is not what Kubernetes accepts.
-pub fn externalize(object: &Object) -> Result<Json, Error> {
-    external(object).map(Cow::into_owned)
-}
-
-/// The same without a copy of what stays as it is.
-pub(super) fn external(object: &Object) -> Result<Cow<'_, Json>, Error> {
+pub fn externalize(object: &Object) -> Result<Cow<'_, Json>, Error> {
     if object.document.secrets.is_empty() {
         return Ok(Cow::Borrowed(&object.document.value));
     }

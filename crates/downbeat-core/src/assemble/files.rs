@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest;
 use serde_json::json;
 
-use super::external::external;
+use super::external::externalize;
 use super::{Error, Identity, Object, Origin};
 use crate::{Code, Json, workload, yaml};
 
@@ -35,7 +35,7 @@ pub fn files(objects: &[Object]) -> Result<BTreeMap<String, String>, Vec<Error>>
     let mut entries: Vec<Entry<'_>> = Vec::with_capacity(objects.len());
     let mut seen: BTreeMap<Identity, &Object> = BTreeMap::new();
     for object in objects {
-        let value = match external(object) {
+        let value = match externalize(object) {
             Ok(value) => value,
             Err(error) => {
                 errors.push(error);

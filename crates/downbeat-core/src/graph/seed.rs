@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Code, DeploymentSet, Json, JsonMap, Module, Resource, ResourceKey,
     placeholder::{self, Placeholder, Segment},
+    resolve::is_left_alone,
     suggest::nearest,
 };
 
@@ -155,9 +156,11 @@ fn service_port(set: &DeploymentSet, params: &JsonMap) -> Result<Option<JsonMap>
 fn module_edges(builder: &mut Builder<'_>, id: &str, module: &Module) {
     let workload = builder.ensure(workload_key(id));
     if let Some(spec) = &module.spec {
+        let place = at(&["modules", id, "spec"]);
         for (member, value) in spec {
-            let place = at(&["modules", id, "spec", member]);
-            string_edges(builder, workload, value, Some((id, module)), &place);
+            let below = at(&[member]);
+            let in_module = Some((id, module));
+            string_edges(builder, workload, value, in_module, &place, &below, is_left_alone);
         }
         for (container, mount, target) in volume_ids(spec) {
             let place =
@@ -198,18 +201,26 @@ fn params_edges(
     place: &str,
 ) {
     for (key, value) in resource.params.iter().flatten() {
-        string_edges(builder, from, value, module, &format!("{place}{}", at(&[key])));
+        string_edges(builder, from, value, module, place, &at(&[key]), |_| false);
     }
 }
 
+/// Adds the edges for all strings of `value`, which stands at `root` below `place`; those whose
+/// pointer from `place` is left alone are passed over.
 fn string_edges(
     builder: &mut Builder<'_>,
     from: NodeIndex,
     value: &Json,
     module: InModule<'_>,
     place: &str,
+    root: &str,
+    left_alone: impl Fn(&str) -> bool,
 ) {
     placeholder::visit_strings(value, &mut |below, text| {
+        let below = format!("{root}{below}");
+        if left_alone(&below) {
+            return;
+        }
         let place = format!("{place}{below}");
         match placeholder::segments(text) {
             Ok(segments) => {
@@ -255,6 +266,16 @@ fn mention(
             Ok(Some(key)) => Ok(key),
             Err(error) => Err(error),
         },
+        ("resources", module) => {
+            // What the conversion of a Score file could not find, it leaves as it is.
+            let name = placeholder.rest(1).first().copied().unwrap_or_default();
+            let known = module.into_iter().flat_map(|(_, module)| module.externals.keys());
+            let near = nearest(name, known.chain(set.shared.keys()).map(String::as_str));
+            Err((
+                format!("the Score file has no resource {name:?}"),
+                near.map(|near| format!("Did you mean {near:?}?")),
+            ))
+        }
         (root, _) => {
             let near = nearest(root, placeholder::ROOTS);
             let near = near.filter(|near| *near != "resources").map_or_else(

@@ -322,11 +322,11 @@ fn the_same_object_with_another_secret_is_different() {
 fn an_object_without_secrets_is_itself() {
     let objects = deployment().objects();
     let service = objects.iter().find(|object| object.kind == "Service").unwrap();
-    assert_eq!(externalize(service).unwrap(), service.document.value);
+    assert_eq!(*externalize(service).unwrap(), service.document.value);
     let mut plain = thing("v1", "Secret", "plain");
     plain["stringData"] = json!({"a": "{{ not a template }}"});
     let plain = Case::default().resource("r", vec![namespaced("m", plain)]).objects();
-    assert_eq!(externalize(&plain[0]).unwrap(), plain[0].document.value);
+    assert_eq!(*externalize(&plain[0]).unwrap(), plain[0].document.value);
 }
 
 #[test]
