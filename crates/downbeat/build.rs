@@ -1,13 +1,19 @@
-//! Compiles the starter definitions into the binary: every file of `starter/`, in order.
+//! Compiles texts into the binary: every file of `starter/`, and every page of `docs/errors/`.
 
 use std::{env, fs, io, path::Path};
 
 fn main() -> io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../starter");
+    include("../../starter", ".yaml", "starter_files.rs")?;
+    include("../../docs/errors", ".md", "error_pages.rs")
+}
+
+/// Writes the list `FILES` of the names and texts of a folder's files, in order.
+fn include(folder: &str, ending: &str, list: &str) -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut names: Vec<String> = fs::read_dir(&folder)?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".yaml"))
+        .filter(|name| name.ends_with(ending))
         .collect();
     names.sort();
     let mut code = String::from("const FILES: &[(&str, &str)] = &[\n");
@@ -21,5 +27,5 @@ fn main() -> io::Result<()> {
     }
     code.push_str("];\n");
     let out = env::var_os("OUT_DIR").unwrap_or_default();
-    fs::write(Path::new(&out).join("starter_files.rs"), code)
+    fs::write(Path::new(&out).join(list), code)
 }

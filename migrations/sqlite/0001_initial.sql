@@ -37,7 +37,6 @@ CREATE TABLE token (
     created_at   BIGINT NOT NULL,
     created_by   TEXT   NOT NULL,
     expires_at   BIGINT,
-    last_used_at BIGINT,
     PRIMARY KEY (user_id, id)
 );
 
@@ -307,7 +306,8 @@ CREATE TABLE active_resource (
     deploy_id             TEXT   NOT NULL,
     resource              TEXT   NOT NULL, -- JSON: plain outputs
     secret_refs           TEXT   NOT NULL, -- JSON: references of secret outputs
-    cookie                TEXT   NOT NULL, -- key of the sealed driver cookie; empty without one
+    cookie                TEXT   NOT NULL, -- JSON: reference of the driver's cookie; empty without one
+    manifests             TEXT   NOT NULL, -- JSON: what belongs in the target as long as it exists
     status                TEXT   NOT NULL, -- pending, active, deleting
     scheduled_deletion    BIGINT NOT NULL,
     updated_at            BIGINT NOT NULL,

@@ -4,7 +4,7 @@
 //! below a root folder of a repository, for people to read and for a GitOps tool to apply.
 //!
 //! ```text
-//! Change { files, root, key, time } ──▶ commit ──▶ Committed { commit, changed, .. }
+//! Change { files, root, owner, key, time } ──▶ commit ──▶ Committed { commit, changed, .. }
 //! ```
 //!
 //! Invariants:
@@ -13,6 +13,8 @@
 //! * The new commit's only parent is the head of the branch, and nothing outside the root folder
 //!   differs between the two. Nothing of others is ever rewritten or dropped: who loses a race
 //!   fetches and builds again on top of the winner.
+//! * A root belongs to one owner, whose name is in its marker file [`MARKER`]. A root that holds
+//!   files of others, or lies above or below a root of others, is [`Error::Occupied`].
 //! * The commit id depends on the base and the [`Change`] alone, so a repeat after a crash makes the
 //!   same commit.
 //! * No credential is in an argument, an address, a message or the environment of a process.
@@ -22,6 +24,7 @@
 
 mod error;
 mod input;
+mod marker;
 mod mirror;
 mod process;
 mod session;
@@ -47,6 +50,9 @@ pub const MINIMUM: Version = Version { major: 2, minor: 32, patch: 0 };
 
 /// The trailer that names the deployment in a commit message.
 pub const TRAILER: &str = "Downbeat-Deployment";
+
+/// The file that marks a root as its owner's.
+pub const MARKER: &str = marker::NAME;
 
 /// What an environment's repository is configured with when we make it ourselves.
 const LOCAL_CONFIG: &str = "\
@@ -186,12 +192,15 @@ pub enum Credentials {
 pub struct Change {
     /// Where to.
     pub repository: Repository,
-    /// The environment's folder, such as `envs/dev`. Empty means the whole tree, in which nothing
-    /// of others survives.
+    /// The environment's folder, such as `envs/dev`. Empty means the whole tree.
     pub root: String,
-    /// Content by path below the root. Any other file below the root is removed.
+    /// Whose the root is, on one line, such as `acme/shop/dev`. A new root gets the owner's
+    /// marker; a root with files in it has to have it already.
+    pub owner: String,
+    /// Content by path below the root. Any other file below the root, save the marker, is removed.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// Subject line and, after an empty line, body.
+    /// Subject line and, after an empty line, body. Control characters are replaced, marks that
+    /// change the direction of writing are dropped, and what is beyond 4 KiB is cut off.
     pub message: String,
     /// Id of the deployment, written as a trailer.
     pub key: String,
@@ -209,7 +218,7 @@ pub struct Committed {
     pub changed: bool,
     /// How many pushes were made; 0 when there was nothing to push.
     pub attempts: u32,
-    /// How many files there are below the root.
+    /// How many files there are below the root; here and below, the marker is not counted.
     pub files: usize,
     /// Files that were not there before.
     pub added: usize,
@@ -515,7 +524,7 @@ async fn delivered(
         }
         let counts = mirror.counts(commit, root).await?;
         let (added, modified, removed) = (counts.added, counts.modified, counts.removed);
-        if added + modified + removed > 0 {
+        if counts.touched {
             let files = mirror.files(commit, root).await?;
             let commit = commit.clone();
             return Ok(Some(Committed {

@@ -2,7 +2,8 @@
 //!
 //! The matched `k8s-cluster` resource (driver `humanitec/k8s-cluster-git`) says where: `url`,
 //! `branch` and `path` among its outputs, `credentials` among its secrets. Without a `url` the
-//! repository of this installation is used; without a `path`, `<app>/<env>`.
+//! repository of this installation is used; without a `path`, `<app>/<env>`. The folder is marked as
+//! the environment's, and one that is not is refused.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -77,13 +78,14 @@ impl Target for ToGit {
                 path.map_or_else(|| format!("{}/{}", delivery.app, delivery.env), str::to_owned);
             let change = Change {
                 root: root.trim_matches('/').to_owned(),
+                owner: format!("{}/{}/{}", delivery.org, delivery.app, delivery.env),
                 files: files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect(),
                 message: delivery.message.to_owned(),
                 key: delivery.deployment.to_owned(),
                 time: delivery.time,
                 repository,
             };
-            let committed = self.target.commit(&change).await.map_err(|error| failed(&error))?;
+            let committed = self.target.commit(&change).await.map_err(|error| failed(error, &change.owner))?;
             Ok(Delivered {
                 target: "git".to_owned(),
                 location: change.repository.url,
@@ -106,10 +108,40 @@ fn first(errors: &[assemble::Error]) -> TargetError {
     }
 }
 
-fn failed(error: &git::Error) -> TargetError {
+fn failed(error: git::Error, owner: &str) -> TargetError {
     let code = match error {
         git::Error::Rejected { .. } => Code::Rejected,
         _ => Code::Target,
     };
-    TargetError { code, message: error.to_string(), hint: None }
+    let hint = hint(&error, owner);
+    TargetError { code, message: discreet(error, owner).to_string(), hint }
+}
+
+fn hint(error: &git::Error, owner: &str) -> Option<String> {
+    let git::Error::Occupied { owner: other, .. } = error else { return None };
+    let path = "Give the environment's k8s-cluster definition another path";
+    Some(match other {
+        Some(_) => path.to_owned(),
+        None => format!(
+            "{path}; or, if all that is in this folder may be replaced, commit a file `{}` with \
+             the line `{owner}` to it",
+            git::MARKER
+        ),
+    })
+}
+
+/// Organizations may share a repository without knowing of one another: names of others, and of
+/// folders that nobody here asked for, are left out.
+fn discreet(error: git::Error, owner: &str) -> git::Error {
+    let org = |owner: &str| owner.split('/').next().map(str::to_owned);
+    match error {
+        git::Error::Occupied { root, other_root, owner: Some(other) }
+            if org(&other) != org(owner) =>
+        {
+            let below = other_root.len() > root.len();
+            let other_root = if below { root.clone() } else { other_root };
+            git::Error::Occupied { root, other_root, owner: Some("another organization".into()) }
+        }
+        other => other,
+    }
 }

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     ops::Range,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aws_lc_rs::hmac;
@@ -21,12 +21,16 @@ use downbeat_core::{
 use downbeat_engine::{
     CookieChange, DriverError, DriverManifest, PureDriver, Request, Response, SecretOutput,
 };
+use serde::{Deserialize, Serialize};
+
 use downbeat_template::{Limits, Options, Template as GoTemplate, Value};
 
 /// Parsed templates that are kept; more are parsed again.
 const KEPT: usize = 4096;
-/// Longest time for one template.
+/// Longest time for all templates of one resource.
 const TIME: Duration = Duration::from_secs(5);
+/// Most bytes that all templates of one resource may put out.
+const BYTES: usize = 16 * 1024 * 1024;
 
 /// The driver.
 #[derive(Default)]
@@ -46,7 +50,13 @@ impl PureDriver for Template {
         let plain = request.values.get("templates").unwrap_or(&none);
         let secret = secret_templates(request);
         let template = |name: &str| plain.get(name).filter(|template| !template.is_null());
-        let mut run = Run { driver: self, request, data: data(request) };
+        let mut run = Run {
+            driver: self,
+            request,
+            data: data(request),
+            started: Instant::now(),
+            bytes_left: BYTES,
+        };
         let mut response = Response::default();
 
         if let Some(init) = template("init") {
@@ -86,9 +96,12 @@ impl PureDriver for Template {
         }
         if let Some(template) = template("cookie") {
             let result = run.evaluate("cookie", template, Leaves::Text)?;
-            response.cookie = match result.tree {
-                Json::Null => CookieChange::Clear,
-                tree => CookieChange::Set(Secret::new(tree.to_string())),
+            response.cookie = if result.tree.is_null() {
+                CookieChange::Clear
+            } else {
+                let kept = StoredCookie { value: result.tree, secret: result.secret };
+                // JSON values and strings: this cannot fail.
+                CookieChange::Set(Secret::new(serde_json::to_string(&kept).unwrap_or_default()))
             };
         }
         Ok(response)
@@ -103,6 +116,7 @@ fn data(request: &Request<'_>) -> Value {
     let members = members.filter(|(name, _)| *name != "templates");
     let values = Value::map(members.map(|(name, value)| (name.clone(), Value::from(value))));
     let cookie = request.cookie.and_then(|cookie| serde_json::from_str(cookie.expose()).ok());
+    let cookie: StoredCookie = cookie.unwrap_or_default();
     Value::map([
         ("id".to_owned(), Value::from(&Json::String(request.guresid.to_owned()))),
         ("type".to_owned(), Value::from(&Json::String(key.resource_type.to_string()))),
@@ -115,8 +129,51 @@ fn data(request: &Request<'_>) -> Value {
                 ("secrets".to_owned(), Value::from(&secrets).tainted()),
             ]),
         ),
-        ("cookie".to_owned(), Value::from(&cookie.unwrap_or(Json::Null))),
+        ("cookie".to_owned(), marked(&cookie.value, &cookie.secret)),
     ])
+}
+
+/// A cookie as it is kept: what the template made, and which of its leaves came from secrets.
+#[derive(Default, Serialize, Deserialize)]
+struct StoredCookie {
+    value: Json,
+    secret: Vec<String>,
+}
+
+/// A value in which the leaves at these JSON pointers, and all below them, are secret.
+fn marked(tree: &Json, secret: &[String]) -> Value {
+    if secret.is_empty() {
+        return Value::from(tree);
+    }
+    marked_at(tree, secret, &mut String::new())
+}
+
+fn marked_at(tree: &Json, secret: &[String], at: &mut String) -> Value {
+    if secret.iter().any(|pointer| pointer == at) {
+        return Value::from(tree).tainted();
+    }
+    let length = at.len();
+    match tree {
+        Json::Object(members) => {
+            let mut marked = Vec::with_capacity(members.len());
+            for (name, member) in members {
+                push_token(at, name);
+                marked.push((name.clone(), marked_at(member, secret, at)));
+                at.truncate(length);
+            }
+            Value::map(marked)
+        }
+        Json::Array(items) => {
+            let mut marked = Vec::with_capacity(items.len());
+            for (index, item) in items.iter().enumerate() {
+                push_token(at, &index.to_string());
+                marked.push(marked_at(item, secret, at));
+                at.truncate(length);
+            }
+            Value::list(marked)
+        }
+        leaf => Value::from(leaf),
+    }
 }
 
 /// The secret inputs with their plaintexts in place.
@@ -151,6 +208,8 @@ struct Run<'a> {
     driver: &'a Template,
     request: &'a Request<'a>,
     data: Value,
+    started: Instant,
+    bytes_left: usize,
 }
 
 /// A tree with the places that are secret.
@@ -185,7 +244,9 @@ impl Run<'_> {
         let length = at.len();
         Ok(match template {
             Json::String(text) => {
-                let is_yaml = leaves == Leaves::Manifests && at.ends_with("/data");
+                // `/<name>/data`; what is called data below it belongs to the object.
+                let is_data = at.ends_with("/data") && at.matches('/').count() == 2;
+                let is_yaml = leaves == Leaves::Manifests && is_data;
                 if is_yaml {
                     let parsed = self.parsed_yaml(&format!("{name}{at}"), text)?;
                     secret.extend(parsed.secret.iter().map(|below| format!("{at}{below}")));
@@ -223,17 +284,34 @@ impl Run<'_> {
     fn parsed_yaml(&mut self, name: &str, text: &str) -> Result<Evaluated, DriverError> {
         let (text, tainted) = self.render(name, text)?;
         let node = yaml::parse(&text, &yaml::Limits::default()).map_err(|error| {
-            // The rendered text may hold secrets: only the place is told.
-            let shown = if tainted.is_empty() { line(&text, error.line) } else { String::new() };
+            // The rendered text may hold secrets: then only the place is told.
+            let (message, shown) = if tainted.is_empty() {
+                (error.message.as_str(), line(&text, error.line))
+            } else {
+                ("a mistake in a text with secrets", String::new())
+            };
             DriverError::new(
                 Code::Template,
                 format!(
-                    "the result of template {name:?} is not YAML: {}, line {}, column {} of the result{shown}",
-                    error.message, error.line, error.column
+                    "the result of template {name:?} is not YAML: {message}, line {}, column {} of the \
+                     result{shown}",
+                    error.line, error.column
                 ),
             )
         })?;
-        let secret = if tainted.is_empty() { Vec::new() } else { node.overlapping(&tainted) };
+        if tainted.is_empty() {
+            return Ok(Evaluated { tree: node.into_json(), secret: Vec::new() });
+        }
+        if let Some(place) = secret_key_place(&node, &tainted) {
+            let message = format!(
+                "the result of template {name:?} has a secret in the name of a member, line {}, \
+                 column {} of the result",
+                place.line, place.column
+            );
+            return Err(DriverError::new(Code::SecretMisuse, message)
+                .hint("Names are visible to everybody; put the secret into a value"));
+        }
+        let secret = node.overlapping(&tainted);
         Ok(Evaluated { tree: node.into_json(), secret })
     }
 
@@ -251,9 +329,14 @@ impl Run<'_> {
         };
         let template = self.driver.parsed(name, text).map_err(failed)?;
         let seed = seed_of(&self.request.seed, name);
-        let limits = Limits { time: Some(TIME), ..Limits::default() };
+        let limits = Limits {
+            time: Some(TIME.saturating_sub(self.started.elapsed())),
+            output_bytes: Limits::default().output_bytes.min(self.bytes_left),
+            ..Limits::default()
+        };
         let options = Options { seed, limits, ..Options::default() };
         let output = template.execute(&self.data, &options).map_err(failed)?;
+        self.bytes_left = self.bytes_left.saturating_sub(output.text.len());
         Ok((output.text, output.tainted))
     }
 }
@@ -267,6 +350,19 @@ fn seed_of(seed: &[u8; 32], name: &str) -> [u8; 32] {
         *to = *from;
     }
     derived
+}
+
+/// The first name of a member that was written from a secret.
+fn secret_key_place(node: &yaml::Node, tainted: &[Range<usize>]) -> Option<yaml::Span> {
+    let entries = node.entries().unwrap_or_default().iter();
+    let in_entries = entries.into_iter().find_map(|(key, value)| {
+        if tainted.iter().any(|range| key.span.overlaps(range)) {
+            return Some(key.span);
+        }
+        secret_key_place(value, tainted)
+    });
+    let items = node.items().unwrap_or_default();
+    in_entries.or_else(|| items.iter().find_map(|item| secret_key_place(item, tainted)))
 }
 
 fn line(text: &str, number: usize) -> String {
@@ -295,8 +391,7 @@ impl Template {
 impl Evaluated {
     /// The tree for later templates, its secret leaves marked.
     fn value(&self) -> Value {
-        let value = Value::from(&self.tree);
-        if self.secret.is_empty() { value } else { value.tainted() }
+        marked(&self.tree, &self.secret)
     }
 
     fn is_secret(&self, at: &str) -> bool {
@@ -402,6 +497,9 @@ fn manifests(result: &Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
         let bad = |reason: String| {
             DriverError::new(Code::BadManifest, format!("manifest {name:?} {reason}"))
         };
+        if result.is_secret(&format!("{at}/location")) {
+            return Err(bad("has a secret as location".to_owned()));
+        }
         let location = body.get("location").and_then(Json::as_str).ok_or_else(|| {
             bad("has no location: use namespace, cluster, containers or volumes".to_owned())
         })?;
@@ -433,9 +531,6 @@ fn manifests(result: &Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
             if let Some(leaf) = data.pointer_mut(pointer).filter(|leaf| !leaf.is_null()) {
                 secrets.insert(pointer.to_owned(), SecretOutput::Text(text(&leaf.take())));
             }
-        }
-        if result.is_secret(&format!("{at}/location")) {
-            return Err(bad("has a secret as location".to_owned()));
         }
         manifests.push(DriverManifest { name, location, data, secrets });
     }

@@ -2,33 +2,31 @@
 //!
 //! Invariant: absent stays absent. A field that nobody sent is not answered as `""`, `{}`, `[]` or
 //! `null`, unless v1 says so; field names are those of v1 to the letter. With the feature `client`
-//! there is also a typed [`client`]. This crate knows nothing of the server and of the database.
+//! there is also a typed `client`. This crate knows nothing of the server and of the database.
 
 #[cfg(feature = "client")]
 pub mod client;
 
-pub mod application;
-pub mod environment;
-pub mod environment_type;
-pub mod health;
-pub mod organization;
-pub mod problem;
-pub mod time;
-pub mod token;
-pub mod user;
-pub mod value;
-
-// nouns 2
 pub mod active_resource;
+pub mod application;
 pub mod definition;
 pub mod delta;
 pub mod deployment;
 pub mod driver;
+pub mod environment;
+pub mod environment_type;
 pub mod graph;
+pub mod health;
+pub mod organization;
+pub mod problem;
 pub mod resource_class;
 pub mod resource_type;
 pub mod score;
 pub mod set;
+pub mod time;
+pub mod token;
+pub mod user;
+pub mod value;
 
 pub use problem::ErrorBody;
 pub use time::Time;

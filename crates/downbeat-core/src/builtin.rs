@@ -203,7 +203,8 @@ ingress.yaml:
               service:
                 name: {{ index $.driver.values.services $at | toRawJson }}
                 port:
-                  number: {{ index $.driver.values.ports $at }}
+                  {{- $port := index $.driver.values.ports $at }}
+                  {{ kindIs "string" $port | ternary "name" "number" }}: {{ $port | toRawJson }}
           {{- end }}
 {{- end }}
 "#;

@@ -15,7 +15,8 @@
 use crate::{
     Code, Criteria, Json, JsonMap,
     definition::Body,
-    yaml::{self, Kind, Node},
+    suggest,
+    yaml::{self, Key, Kind, Node, Span},
 };
 
 /// A definition as it stands in a file.
@@ -23,6 +24,8 @@ use crate::{
 pub struct DefinitionFile {
     /// Id of the definition.
     pub id: String,
+    /// Line of the id, from 1.
+    pub line: usize,
     /// Resource type.
     pub resource_type: String,
     /// What it says.
@@ -68,18 +71,73 @@ pub fn read(text: &str) -> Result<Vec<DefinitionFile>, Error> {
     documents.iter().filter(|document| is_definition(document)).map(read_one).collect()
 }
 
-fn read_one(document: &Node) -> Result<DefinitionFile, Error> {
-    let wrong = |node: &Node, message: String| Error {
+fn wrong_at(span: Span, message: String) -> Error {
+    Error {
         code: Code::Invalid,
         message,
-        line: node.span.line.max(1) as usize,
-        column: node.span.column.max(1) as usize,
+        line: span.line.max(1) as usize,
+        column: span.column.max(1) as usize,
+    }
+}
+
+fn wrong(node: &Node, message: String) -> Error {
+    wrong_at(node.span, message)
+}
+
+/// A key that nothing reads is a slip of the pen: the definition would not mean what it says.
+fn only(node: &Node, place: &str, known: &[&str]) -> Result<(), Error> {
+    let unknown = |key: &&Key| !known.contains(&key.name.as_str());
+    let entries = node.entries().unwrap_or_default().iter();
+    match entries.map(|(key, _)| key).find(unknown) {
+        None => Ok(()),
+        Some(key) => {
+            let hint = match suggest::nearest(&key.name, known.iter().copied()) {
+                Some(name) => format!("did you mean {name:?}?"),
+                None => format!("expected {}", known.join(", ")),
+            };
+            let name = &key.name;
+            Err(wrong_at(key.span, format!("{place} has no key {name:?}; {hint}")))
+        }
+    }
+}
+
+fn only_known_keys(document: &Node) -> Result<(), Error> {
+    only(document, "a definition file", &["apiVersion", "kind", "metadata", "entity", "criteria"])?;
+    let Some(entity) = document.get("entity") else { return Ok(()) };
+    const ENTITY: &[&str] = &[
+        "name",
+        "type",
+        "driver_type",
+        "driver_account",
+        "driver_inputs",
+        "provision",
+        "criteria",
+        "in_place_driver_change",
+    ];
+    only(entity, "the entity", ENTITY)?;
+    if let Some(inputs) = entity.get("driver_inputs") {
+        only(inputs, "driver_inputs", &["values", "secrets", "secret_refs"])?;
+    }
+    let provision = entity.get("provision").and_then(Node::entries).unwrap_or_default();
+    for (descriptor, rule) in provision {
+        let place = format!("provision {:?}", descriptor.name);
+        only(rule, &place, &["is_dependent", "match_dependents", "params"])?;
+    }
+    let Some(criteria) = entity.get("criteria").or_else(|| document.get("criteria")) else {
+        return Ok(());
     };
+    const CRITERIA: &[&str] = &["id", "app_id", "env_id", "env_type", "res_id", "class"];
+    let list = criteria.items().unwrap_or(std::slice::from_ref(criteria));
+    list.iter().try_for_each(|one| only(one, "a criterion", CRITERIA))
+}
+
+fn read_one(document: &Node) -> Result<DefinitionFile, Error> {
     let metadata = document.get("metadata");
-    let id = metadata.and_then(|metadata| metadata.get("id")).and_then(Node::as_str);
-    let id = id.ok_or_else(|| {
+    let id_node = metadata.and_then(|metadata| metadata.get("id"));
+    let id = id_node.and_then(Node::as_str).ok_or_else(|| {
         wrong(metadata.unwrap_or(document), "a definition needs metadata.id".to_owned())
     })?;
+    only_known_keys(document)?;
     let entity = document
         .get("entity")
         .filter(|entity| entity.entries().is_some())
@@ -120,6 +178,7 @@ fn read_one(document: &Node) -> Result<DefinitionFile, Error> {
     request.insert("criteria".to_owned(), Json::Array(criteria));
     Ok(DefinitionFile {
         id: id.to_owned(),
+        line: id_node.map_or(1, |node| node.span.line.max(1) as usize),
         resource_type: resource_type.to_owned(),
         body,
         criteria: parsed,
@@ -167,6 +226,20 @@ kind: Other
         check(
             "kind: Definition\nmetadata: {id: a}\nentity: {type: dns}\n",
             "API-400 the entity of definition \"a\" is not valid: missing field `driver_type` (line 3, column 9)",
+        );
+        let text =
+            |entity: &str| format!("kind: Definition\nmetadata: {{id: a}}\nentity:\n{entity}");
+        check(
+            &text("  type: dns\n  driver_typ: humanitec/echo\n"),
+            "API-400 the entity has no key \"driver_typ\"; did you mean \"driver_type\"? (line 5, column 3)",
+        );
+        check(
+            &text("  type: dns\n  driver_type: x\n  driver_inputs: {vals: {}}\n"),
+            "API-400 driver_inputs has no key \"vals\"; expected values, secrets, secret_refs (line 6, column 19)",
+        );
+        check(
+            &text("  type: dns\n  driver_type: x\n  criteria: [{}, {app: shop}]\n"),
+            "API-400 a criterion has no key \"app\"; expected id, app_id, env_id, env_type, res_id, class (line 6, column 19)",
         );
     }
 }

@@ -205,14 +205,9 @@ pub fn string(text: &str, lookup: &dyn Lookup) -> Result<Resolved, Error> {
 /// # Errors
 /// All strings that cannot be resolved, and, where `secrets` are refused, all that are secret.
 pub fn tree(value: &Json, lookup: &dyn Lookup, secrets: Secrets) -> Result<Document, Vec<Error>> {
-    let mut walk =
-        Walk { lookup, secrets, at: String::new(), found: BTreeMap::new(), errors: vec![] };
+    let mut walk = Walk::new(lookup, secrets);
     let value = walk.value(value);
-    if walk.errors.is_empty() {
-        Ok(Document { value, secrets: walk.found })
-    } else {
-        Err(walk.errors)
-    }
+    walk.end(value)
 }
 
 /// Like [`tree`], for an object.
@@ -220,14 +215,9 @@ pub fn tree(value: &Json, lookup: &dyn Lookup, secrets: Secrets) -> Result<Docum
 /// # Errors
 /// See [`tree`].
 pub fn map(map: &JsonMap, lookup: &dyn Lookup, secrets: Secrets) -> Result<Document, Vec<Error>> {
-    let mut walk =
-        Walk { lookup, secrets, at: String::new(), found: BTreeMap::new(), errors: vec![] };
+    let mut walk = Walk::new(lookup, secrets);
     let value = walk.object(map);
-    if walk.errors.is_empty() {
-        Ok(Document { value, secrets: walk.found })
-    } else {
-        Err(walk.errors)
-    }
+    walk.end(value)
 }
 
 struct Walk<'a> {
@@ -236,6 +226,27 @@ struct Walk<'a> {
     at: String,
     found: BTreeMap<String, SecretExpr>,
     errors: Vec<Error>,
+    /// Bytes that placeholders have put in so far.
+    bytes: usize,
+}
+
+/// Most bytes that the placeholders of one tree may put in: a large value that is used a thousand
+/// times must not fill the memory.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+impl<'a> Walk<'a> {
+    fn new(lookup: &'a dyn Lookup, secrets: Secrets) -> Self {
+        let found = BTreeMap::new();
+        Self { lookup, secrets, at: String::new(), found, errors: Vec::new(), bytes: 0 }
+    }
+
+    fn end(self, value: Json) -> Result<Document, Vec<Error>> {
+        if self.errors.is_empty() {
+            Ok(Document { value, secrets: self.found })
+        } else {
+            Err(self.errors)
+        }
+    }
 }
 
 impl Walk<'_> {
@@ -265,8 +276,12 @@ impl Walk<'_> {
             }
             Json::String(text) if placeholder::is_literal(text) => value.clone(),
             Json::String(_) if self.lookup.leaves_alone(&self.at) => value.clone(),
+            Json::String(_) if self.bytes > MOST_BYTES => Json::Null,
             Json::String(text) => match string(text, self.lookup) {
-                Ok(Resolved::Plain(value)) => value,
+                Ok(Resolved::Plain(value)) => {
+                    self.count(&value);
+                    value
+                }
                 Ok(secret) => self.secret(text, secret),
                 Err(mut error) => {
                     error.at = format!("{}{}", self.at, error.at);
@@ -275,6 +290,17 @@ impl Walk<'_> {
                 }
             },
             other => other.clone(),
+        }
+    }
+
+    fn count(&mut self, value: &Json) {
+        self.bytes += value.as_str().map_or(64, str::len);
+        if self.bytes > MOST_BYTES {
+            let message = format!("placeholders put in more than {MOST_BYTES} bytes");
+            let hint = "Use the value fewer times, or make it smaller".to_owned();
+            let mut error = Error::new(Code::Unresolvable, message, Some(hint));
+            error.at.clone_from(&self.at);
+            self.errors.push(error);
         }
     }
 
@@ -318,19 +344,9 @@ impl Walk<'_> {
 /// # Errors
 /// All leaves that cannot be resolved.
 pub fn secret_refs(refs: &JsonMap, lookup: &dyn Lookup) -> Result<Document, Vec<Error>> {
-    let mut walk = Walk {
-        lookup,
-        secrets: Secrets::Allowed,
-        at: String::new(),
-        found: BTreeMap::new(),
-        errors: vec![],
-    };
+    let mut walk = Walk::new(lookup, Secrets::Allowed);
     let value = walk.references(refs);
-    if walk.errors.is_empty() {
-        Ok(Document { value, secrets: walk.found })
-    } else {
-        Err(walk.errors)
-    }
+    walk.end(value)
 }
 
 impl Walk<'_> {
@@ -691,15 +707,18 @@ fn missing_value(key: &str, facts: &Facts<'_>) -> Error {
 pub struct InWorkload<'a>(pub InSet<'a>);
 
 /// Whether strings at or below this place of a workload's spec keep their placeholders: image,
-/// command, args, mounts, resources and probes of containers. A shell's `${x}` in a command is the
+/// command, args, mounts, resources and probes of containers, also of those of schedules. A shell's `${x}` in a command is the
 /// shell's.
 #[must_use]
 pub fn is_left_alone(at: &str) -> bool {
-    let mut tokens = at.split('/').skip(1);
-    match (tokens.next(), tokens.next(), tokens.next()) {
-        (Some("containers"), _, Some(member)) => {
-            matches!(member, "command" | "args" | "image" | "volume_mounts" | "resources")
+    let tokens: Vec<&str> = at.split('/').skip(1).collect();
+    match tokens.as_slice() {
+        ["containers", _, member, ..] | ["schedules", _, "containers", _, member, ..] => {
+            matches!(*member, "command" | "args" | "image" | "volume_mounts" | "resources")
                 || member.ends_with("_probe")
+        }
+        ["initContainers", _, member, ..] | ["pod", "initContainers", _, member, ..] => {
+            matches!(*member, "command" | "args" | "image")
         }
         _ => false,
     }

@@ -560,6 +560,10 @@ fn draft(
             slots.insert(pointer, sealing.slot(&key, output));
         }
         let mut data = manifest.data;
+        for (pointer, secret) in texts_of_secret(&mut data) {
+            let key = format!("manifests/{}{pointer}", manifest.name);
+            slots.insert(pointer, sealing.slot(&key, SecretOutput::Text(secret)));
+        }
         if !sealing.marked.is_empty() {
             let mut found = Vec::new();
             sealing.take_leaks(&mut data, &mut String::new(), &mut found);
@@ -590,6 +594,27 @@ fn draft(
         });
     };
     Ok(Draft { values, secrets, manifests, cookie })
+}
+
+/// Takes the values out of a Kubernetes Secret: they are secret wherever they come from, also when
+/// a template made them up.
+fn texts_of_secret(data: &mut Json) -> Vec<(String, Secret)> {
+    let is = |member: &str, text: &str| data.get(member).and_then(Json::as_str) == Some(text);
+    if !is("kind", "Secret") || !is("apiVersion", "v1") {
+        return Vec::new();
+    }
+    let mut taken = Vec::new();
+    for part in ["data", "stringData"] {
+        let members = data.get_mut(part).and_then(Json::as_object_mut);
+        for (name, value) in members.into_iter().flatten() {
+            if let Json::String(text) = value {
+                let secret = Secret::new(std::mem::take(text));
+                *value = Json::Null;
+                taken.push((patch::pointer([part, name.as_str()]), secret));
+            }
+        }
+    }
+    taken
 }
 
 /// The key of a secret output below its resource, as v1 writes it (`secrets/.name`). Dots in names

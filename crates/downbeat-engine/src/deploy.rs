@@ -12,9 +12,10 @@ use downbeat_core::{
     workload::{self, Scope, Workload},
 };
 
-use crate::{create::Results, parallel, port::DeploymentError, prepare};
+use crate::{create::Results, parallel, port::{DeploymentError, KeptResource}, prepare};
 
-/// The objects of a deployment, in the order in which they can be applied.
+/// The objects of a deployment, in the order in which they can be applied. Those of `kept`
+/// resources that the graph has no more come after those of the graph.
 ///
 /// # Errors
 /// Everything that is wrong with any workload or manifest.
@@ -22,6 +23,7 @@ pub fn objects(
     facts: &Facts<'_>,
     positions: &BTreeMap<ResourceKey, NodeIndex>,
     results: &Results,
+    kept: &[KeptResource],
 ) -> Result<Vec<Object>, Vec<DeploymentError>> {
     let scope = Scope { org: facts.org, app: facts.app, env: facts.env, env_type: facts.env_type };
     let mut errors = Vec::new();
@@ -42,13 +44,19 @@ pub fn objects(
         }
     }
     let labels: Vec<String> = facts.graph.nodes.iter().map(|node| node.key.to_string()).collect();
-    let resources: Vec<(&str, &[Manifest])> = (0u32..)
+    let dropped: Vec<(String, &[Manifest])> = kept
+        .iter()
+        .filter(|resource| !positions.contains_key(&resource.key))
+        .map(|resource| (resource.key.to_string(), resource.manifests.as_slice()))
+        .collect();
+    let mut resources: Vec<(&str, &[Manifest])> = (0u32..)
         .zip(&labels)
         .filter_map(|(at, label)| {
             let manifests = results.of(at)?.manifests.as_slice();
             (!manifests.is_empty()).then_some((label.as_str(), manifests))
         })
         .collect();
+    resources.extend(dropped.iter().map(|(label, manifests)| (label.as_str(), *manifests)));
     let namespace = namespace(positions, results);
     let input = assemble::Input { scope, namespace: &namespace, resources: &resources, workloads };
     match assemble::assemble(input) {
@@ -96,6 +104,11 @@ fn autoscaled(results: &Results) -> Vec<&str> {
     scalers.filter_map(|object| object.pointer("/spec/scaleTargetRef/name")?.as_str()).collect()
 }
 
+/// Whether the id of a volume mount is the name of a claim: one DNS label.
+fn is_claim(id: &str) -> bool {
+    downbeat_core::id::Grammar::Workload.accepts(id)
+}
+
 struct Parts<'a> {
     facts: &'a Facts<'a>,
     positions: &'a BTreeMap<ResourceKey, NodeIndex>,
@@ -128,8 +141,8 @@ impl Parts<'_> {
                     })
                     .collect::<Vec<_>>()
             })?;
-        let (containers, volumes) = self.injected();
-        let mounts = self.mounts()?;
+        let (containers, mut volumes) = self.injected();
+        let mounts = self.mounts(&spec.value, &mut volumes)?;
         let workload = Workload {
             id: self.id,
             profile: self.module.profile(),
@@ -181,7 +194,11 @@ impl Parts<'_> {
         let actions: Vec<Action> = serde_json::from_value(update.clone()).map_err(|error| {
             failed(format!("it is not a list of add, remove and replace: {error}"))
         })?;
-        let before = serde_json::json!({"profile": self.module.profile(), "spec": spec});
+        if let Some(outside) = actions.iter().find(|action| !action.path.starts_with("/spec/")) {
+            let path = &outside.path;
+            return Err(failed(format!("{path:?} is not below /spec/, and only that can change")));
+        }
+        let before = serde_json::json!({ "spec": spec });
         let after =
             patch::apply_all(&before, &actions).map_err(|error| failed(error.to_string()))?;
         match after.get("spec") {
@@ -216,17 +233,32 @@ impl Parts<'_> {
         (containers, volumes)
     }
 
-    /// The Kubernetes volume that each mounted resource returned.
-    fn mounts(&self) -> Result<BTreeMap<String, String>, Vec<DeploymentError>> {
+    /// The Kubernetes volume that each mounted resource returned. A plain name that is no resource
+    /// is the name of a claim that exists in the namespace; its volume is added to `volumes`.
+    fn mounts(
+        &self,
+        spec: &Json,
+        volumes: &mut Vec<Manifest>,
+    ) -> Result<BTreeMap<String, String>, Vec<DeploymentError>> {
         let mut mounts = BTreeMap::new();
         let mut errors = Vec::new();
-        let spec = self.module.spec.as_ref();
-        let containers = spec.and_then(|spec| spec.get("containers")?.as_object());
+        let containers = spec.get("containers").and_then(Json::as_object);
         let ids = containers.into_iter().flat_map(JsonMap::values).flat_map(|container| {
             let mounts = container.get("volume_mounts").and_then(Json::as_object);
             mounts.into_iter().flat_map(JsonMap::values)
         });
         for id in ids.filter_map(|mount| mount.get("id")?.as_str()) {
+            if is_claim(id) && !mounts.contains_key(id) {
+                let volume = serde_json::json!({
+                    "name": id, "persistentVolumeClaim": {"claimName": id},
+                });
+                volumes.push(Manifest {
+                    name: format!("claim {id}"),
+                    location: Location::Volumes,
+                    data: Document::plain(volume),
+                });
+                mounts.insert(id.to_owned(), id.to_owned());
+            }
             let Some(key) = self.resource(id) else { continue };
             let result = self.positions.get(&key).and_then(|at| self.results.of(*at));
             let manifests = result.map_or(&[][..], |result| result.manifests.as_slice());

@@ -248,6 +248,8 @@ pub trait Sealer: Send + Sync {
 pub struct Delivery<'a> {
     /// The deployment; two deliveries with the same id are the same delivery.
     pub deployment: &'a str,
+    /// Organization.
+    pub org: &'a str,
     /// Application.
     pub app: &'a str,
     /// Environment.
@@ -372,6 +374,8 @@ pub struct Loaded {
     pub pins: BTreeMap<ResourceKey, Arc<Definition>>,
     /// Stored cookies by GUResID.
     pub cookies: BTreeMap<String, Cookie>,
+    /// Resources of the environment that have manifests in the target.
+    pub kept: Vec<KeptResource>,
     /// Results that an earlier attempt of this deployment journalled, by GUResID.
     pub results: BTreeMap<String, NodeResult>,
 }
@@ -383,6 +387,19 @@ pub struct Cookie {
     pub driver_type: String,
     /// Where it is kept.
     pub reference: SecretRef,
+}
+
+/// A resource that exists, with what it has in the target.
+///
+/// Dropping a dependency does not delete the resource: its manifests stay until it is deleted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptResource {
+    /// Permanent id.
+    pub guresid: String,
+    /// What it is.
+    pub key: ResourceKey,
+    /// Its manifests with location `namespace` and `cluster`.
+    pub manifests: Vec<Manifest>,
 }
 
 /// What came of a node: everything that later steps need.

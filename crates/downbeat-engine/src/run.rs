@@ -133,7 +133,7 @@ async fn with_graph(
     }
     journal.phase(lease, Phase::Deploy).await?;
     let positions = create::positions(graph);
-    let objects = match deploy::objects(&facts, &positions, &created.results) {
+    let objects = match deploy::objects(&facts, &positions, &created.results, &loaded.kept) {
         Ok(objects) => objects,
         Err(errors) => return Ok(Ended::Failed(errors)),
     };
@@ -196,6 +196,7 @@ async fn deliver(
     let message = if comment.is_empty() { subject } else { format!("{subject}: {comment}") };
     let delivery = Delivery {
         deployment: &loaded.deployment,
+        org: &loaded.org,
         app: &loaded.app,
         env: &loaded.env,
         cluster: &cluster.values,
@@ -255,7 +256,7 @@ pub async fn render(
     if !created.errors.is_empty() {
         return Err(node_errors(&graph, created.errors));
     }
-    deploy::objects(&facts, &create::positions(&graph), &created.results)
+    deploy::objects(&facts, &create::positions(&graph), &created.results, &loaded.kept)
 }
 
 fn node_errors(

@@ -32,7 +32,7 @@ pub struct WorkerOptions {
 impl Default for WorkerOptions {
     fn default() -> Self {
         Self {
-            concurrency: 8,
+            concurrency: 16,
             poll: Duration::from_secs(5),
             renew: Duration::from_secs(10),
         }

@@ -518,7 +518,11 @@ impl Converter<'_, '_, '_> {
     }
 }
 
-/// A placeholder stays as it is: fine for the conversion, but hardly what was meant.
+/// Roots that Score does not know, and the orchestrator does.
+const ORCHESTRATOR: [&str; 5] = ["context", "externals", "modules", "shared", "values"];
+
+/// A placeholder stays as it is: fine for the conversion, but hardly what was meant. A single word
+/// such as `${HOME}` is text to the end, and what the orchestrator knows is left to it.
 fn unknown(
     reference: &str,
     names: &Names<'_>,
@@ -536,6 +540,7 @@ fn unknown(
     let whole = format!("${{{reference}}}");
     let mut parts = reference.splitn(3, '.');
     let (message, hint) = match (parts.next(), parts.next()) {
+        (Some(root), Some(_)) if ORCHESTRATOR.contains(&root) => return,
         (Some("resources"), Some(name)) => {
             let hint = match nearest(name, names.resources()) {
                 Some(name) => Some(format!("did you mean `{name}`?")),
@@ -550,16 +555,22 @@ fn unknown(
             (format!("`{whole}`{inside} names no resource of this workload"), hint)
         }
         (Some("metadata"), _) => (format!("`{whole}`{inside} names nothing in the metadata"), None),
-        (Some(root), rest) => {
-            let hint = match nearest(root, ["resources", "metadata"]) {
+        (Some(root), Some(_)) => {
+            let known = ["resources", "metadata"].into_iter().chain(ORCHESTRATOR);
+            let hint = match nearest(root, known) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None if rest.is_some() => {
-                    format!("write `$${{{reference}}}` when it is meant for the orchestrator")
-                }
-                None => "write `$$` for a dollar sign".to_owned(),
+                None => "write `$\\{` for `${` in text that nothing shall replace".to_owned(),
             };
-            (format!("`{whole}`{inside} is no placeholder of Score and stays as it is"), Some(hint))
+            let message = format!(
+                "`{whole}`{inside} names nothing that a placeholder can name; the deployment will fail"
+            );
+            (message, Some(hint))
         }
+        (Some("resources"), None) => (
+            format!("`{whole}`{inside} names no resource"),
+            Some("write `${resources.NAME}`".to_owned()),
+        ),
+        (Some(_), None) => return,
         (None, _) => return,
     };
     let span = if inside.is_empty() { report.within(span, &whole) } else { span };

@@ -3,30 +3,28 @@
 //! A handler is a free function: check the caller, open a transaction if something changes, call
 //! the store, answer. `routes()` of each file registers them.
 
-pub mod application;
-pub mod current_user;
-pub mod environment;
-pub mod environment_type;
-pub mod health;
-pub mod organization;
-pub mod runtime;
-pub mod token;
-pub mod user;
-pub mod value;
-pub mod value_set_version;
-
-// nouns 2
 pub mod active_resource;
+pub mod application;
 mod common;
+pub mod current_user;
 pub mod definition;
 pub mod delta;
 pub mod deployment;
 pub mod driver;
+pub mod environment;
+pub mod environment_type;
 pub mod graph;
+pub mod health;
+pub mod organization;
 pub mod resource_class;
 pub mod resource_type;
+pub mod runtime;
 pub mod score;
 pub mod set;
+pub mod token;
+pub mod user;
+pub mod value;
+pub mod value_set_version;
 
 use crate::{Problem, Result};
 

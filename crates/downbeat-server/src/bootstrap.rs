@@ -4,7 +4,7 @@ use aws_lc_rs::rand;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use downbeat_core::{Secret, id::Grammar};
 use downbeat_store::{
-    Db,
+    Db, Tx,
     environment_type::{self, EnvironmentType},
     organization::{self, Organization},
     token::{self, Token},
@@ -47,15 +47,40 @@ pub struct FirstOrganization {
 /// # Errors
 /// 400 when the id of the organization is not valid, 409 when an id is taken.
 pub async fn organization(db: &Db, now: Timestamp, first: FirstOrganization) -> Result<Secret> {
-    let grammar = Grammar::Definition;
+    let token = first.token.clone().map_or_else(new_token, Ok)?;
+    let mut tx = db.write().await?;
+    let admin = found(&mut tx, now, first).await?;
+    add_lasting(&mut tx, now, &admin, &token).await?;
+    downbeat_store::commit(tx).await?;
+    Ok(token)
+}
+
+/// Does what [`organization()`] does, without a token: [`lasting_token`] makes one when it is
+/// needed.
+///
+/// # Errors
+/// Those of [`organization()`].
+pub async fn organization_without_token(
+    db: &Db,
+    now: Timestamp,
+    first: FirstOrganization,
+) -> Result<()> {
+    let mut tx = db.write().await?;
+    found(&mut tx, now, first).await?;
+    downbeat_store::commit(tx).await?;
+    Ok(())
+}
+
+/// Writes the organization and its administrator, and answers the id of the latter.
+async fn found(tx: &mut Tx, now: Timestamp, first: FirstOrganization) -> Result<String> {
+    // No `--`: it ends the organization in the keys of secrets.
+    let grammar = Grammar::Application;
     if !grammar.accepts(&first.org_id) {
         let (id, rule) = (short(&first.org_id), grammar.expected());
         return Err(Problem::invalid(format!("`{id}` is not valid as id: use {rule}.")));
     }
-    let token = first.token.map_or_else(new_token, Ok)?;
     let admin = first.admin_id.unwrap_or_else(|| new_id(now));
     let scope = access::founder(&first.org_id);
-    let mut tx = db.write().await?;
     let row = User {
         id: admin.clone(),
         name: first.admin_name,
@@ -63,32 +88,61 @@ pub async fn organization(db: &Db, now: Timestamp, first: FirstOrganization) -> 
         email: first.admin_email,
         created_at: now,
     };
-    user::create(&mut tx, &row).await?;
+    user::create(tx, &row).await?;
     let row = Organization {
         id: first.org_id,
         name: first.org_name,
         created_at: now,
         created_by: admin.clone(),
     };
-    organization::create(&mut tx, &row).await?;
-    user::set_role(&mut tx, &scope, &admin, ADMINISTRATOR).await?;
+    organization::create(tx, &row).await?;
+    user::set_role(tx, &scope, &admin, ADMINISTRATOR).await?;
     let row = EnvironmentType {
         id: FIRST_ENVIRONMENT_TYPE.to_owned(),
         description: "For work in progress".to_owned(),
     };
-    environment_type::create(&mut tx, &scope, &row).await?;
+    environment_type::create(tx, &scope, &row).await?;
+    Ok(admin)
+}
+
+/// Id of the lasting token that whoever has the data directory may make.
+const LASTING: &str = "first";
+
+/// Whether the user has a token that does not end.
+///
+/// # Errors
+/// When the database fails.
+pub async fn has_lasting_token(db: &Db, user: &str) -> Result<bool> {
+    let tokens = token::list(&mut *db.read().await?, user).await?;
+    Ok(tokens.iter().any(|token| token.id != SESSION && token.expires_at.is_none()))
+}
+
+/// A new lasting token of a user, in the place of the one that this function or
+/// [`organization()`] made before.
+///
+/// # Errors
+/// When the database fails, or the user does not exist.
+pub async fn lasting_token(db: &Db, now: Timestamp, user: &str) -> Result<Secret> {
+    let secret = new_token()?;
+    let mut tx = db.write().await?;
+    token::delete(&mut tx, user, LASTING).await?;
+    add_lasting(&mut tx, now, user, &secret).await?;
+    downbeat_store::commit(tx).await?;
+    Ok(secret)
+}
+
+async fn add_lasting(tx: &mut Tx, now: Timestamp, user: &str, secret: &Secret) -> Result<()> {
     let row = Token {
-        id: "first".to_owned(),
-        user_id: admin.clone(),
+        id: LASTING.to_owned(),
+        user_id: user.to_owned(),
         kind: "static".to_owned(),
-        description: "Made when the organization was set up".to_owned(),
+        description: "Made on the machine of the server".to_owned(),
         created_at: now,
-        created_by: admin,
+        created_by: user.to_owned(),
         expires_at: None,
     };
-    token::create(&mut tx, &row, &access::token_hash(token.expose())).await?;
-    downbeat_store::commit(tx).await?;
-    Ok(token)
+    token::create(tx, &row, &access::token_hash(secret.expose())).await?;
+    Ok(())
 }
 
 /// A random token of 256 bits.

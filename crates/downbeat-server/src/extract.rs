@@ -18,7 +18,12 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use downbeat_core::Code;
-use serde::de::DeserializeOwned;
+use http_body_util::LengthLimitError;
+use serde::{
+    Deserializer,
+    de::{self, DeserializeOwned, Visitor},
+    forward_to_deserialize_any,
+};
 
 use crate::{AppState, Problem, Result};
 
@@ -106,7 +111,7 @@ pub async fn bytes(request: Request, state: &AppState) -> Result<Bytes> {
     let body = body::to_bytes(request.into_body(), limit);
     match tokio::time::timeout(state.limits.body_time, body).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if innermost(&error).contains("length limit") => Err(too_large()),
+        Ok(Err(error)) if is_over_limit(&error) => Err(too_large()),
         Ok(Err(_)) => Err(Problem::invalid("The request body ended early.")),
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -114,6 +119,10 @@ pub async fn bytes(request: Request, state: &AppState) -> Result<Bytes> {
             "The request body took too long to arrive.",
         )),
     }
+}
+
+fn is_over_limit(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
 fn expect_json(headers: &HeaderMap) -> Result<()> {
@@ -139,6 +148,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let message = format!("The request body is nested deeper than {DEEPEST} levels.");
         return Err(Problem::unprocessable(message));
     }
+    if bytes.trim_ascii_start().starts_with(b"[") && Shape::of::<T>() == Shape::Struct {
+        let message = "The request body is a list; an object is expected.";
+        return Err(Problem::unprocessable(message));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = pointer(error.path());
@@ -147,6 +160,57 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     })?;
     reader.end().map_err(|error| not_json(&error))?;
     Ok(value)
+}
+
+/// What a type asks a reader for. Derived readers of structs take a list of the fields as well,
+/// which nobody means to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Struct,
+    Other,
+}
+
+impl Shape {
+    fn of<T: DeserializeOwned>() -> Self {
+        let mut shape = Self::Other;
+        // Fails always: only what was asked for counts.
+        let _ = T::deserialize(Probe(&mut shape));
+        shape
+    }
+}
+
+/// A reader that has nothing to read.
+struct Probe<'a>(&'a mut Shape);
+
+impl<'de> Deserializer<'de> for Probe<'_> {
+    type Error = de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(de::Error::custom("there is nothing to read"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = Shape::Struct;
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
 }
 
 /// Whether a JSON text has more levels than anybody needs. Looks at every level, also at those of
@@ -205,7 +269,16 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEEPEST, nests_too_deep};
+    use super::{DEEPEST, Shape, nests_too_deep};
+
+    #[test]
+    fn knows_what_a_body_has_to_be() {
+        use downbeat_api::{delta::DeltaRequest, environment::CreateEnvironment};
+        assert_eq!(Shape::of::<CreateEnvironment>(), Shape::Struct);
+        assert_eq!(Shape::of::<DeltaRequest>(), Shape::Struct);
+        assert_eq!(Shape::of::<Vec<DeltaRequest>>(), Shape::Other);
+        assert_eq!(Shape::of::<String>(), Shape::Other);
+    }
 
     #[test]
     fn counts_levels_and_not_what_is_in_strings() {

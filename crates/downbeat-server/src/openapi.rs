@@ -163,7 +163,7 @@ fn complete_operation(path: &str, operation: &mut JsonMap) {
         ("415", takes_body, "The request body is not declared to be JSON."),
         ("422", takes_body, "The request body is not of the expected shape."),
         ("500", true, "Something went wrong inside the server."),
-        ("503", true, "The server took too long to answer; nothing was changed."),
+        ("503", true, "The server took too long to answer; a change may have been made."),
     ];
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     if let Some(responses) = responses.as_object_mut() {

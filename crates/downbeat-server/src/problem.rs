@@ -135,16 +135,6 @@ impl Problem {
         self
     }
 
-    /// Makes the message of a 404 the whole body, a JSON string, as v1 answers for deltas and sets.
-    #[must_use]
-    pub fn bare_if_missing(self) -> Self {
-        if self.status != StatusCode::NOT_FOUND {
-            return self;
-        }
-        let message = self.message.clone();
-        self.with_body(message.into())
-    }
-
     /// Status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {

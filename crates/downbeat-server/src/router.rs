@@ -17,7 +17,7 @@ use std::{
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -34,28 +34,27 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The operations that are there, by noun.
 fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
+        .merge(api::active_resource::routes())
         .merge(api::application::routes())
         .merge(api::current_user::routes())
-        .merge(api::environment::routes())
-        .merge(api::environment_type::routes())
-        .merge(api::health::routes())
-        .merge(api::organization::routes())
-        .merge(api::runtime::routes())
-        .merge(api::token::routes())
-        .merge(api::user::routes())
-        .merge(api::value::routes())
-        .merge(api::value_set_version::routes())
-        // nouns 2
-        .merge(api::active_resource::routes())
         .merge(api::definition::routes())
         .merge(api::delta::routes())
         .merge(api::deployment::routes())
         .merge(api::driver::routes())
+        .merge(api::environment::routes())
+        .merge(api::environment_type::routes())
         .merge(api::graph::routes())
+        .merge(api::health::routes())
+        .merge(api::organization::routes())
         .merge(api::resource_class::routes())
         .merge(api::resource_type::routes())
+        .merge(api::runtime::routes())
         .merge(api::score::routes())
         .merge(api::set::routes())
+        .merge(api::token::routes())
+        .merge(api::user::routes())
+        .merge(api::value::routes())
+        .merge(api::value_set_version::routes())
 }
 
 /// The whole service.
@@ -139,17 +138,21 @@ async fn catch_panics(request: Request, next: Next) -> Response {
     })
 }
 
-/// Dropping the handler rolls its transaction back, so a request that took too long did nothing.
+/// Dropping the handler rolls its transaction back. Whether it had committed by then is not known
+/// here, so the answer does not say.
 async fn time_limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(state.limits.answer_time, next.run(request));
     answer.await.unwrap_or_else(|_elapsed| {
-        let message = "The server took too long to answer; nothing was changed.";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Internal, message).into_response()
+        let message = "The server took too long to answer.";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Internal, message)
+            .with_hint("A change may have been made: look before you repeat it.")
+            .into_response()
     })
 }
 
 /// One line for each request. The query is left out: it may hold what a client should not have put
-/// there; so are all headers.
+/// there; so are all headers. Clients that wait for a deployment ask for its progress again and
+/// again: those lines are for debugging only.
 async fn log(request: Request, next: Next) -> Response {
     let id = Uuid::new_v4().to_string();
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
@@ -160,11 +163,17 @@ async fn log(request: Request, next: Next) -> Response {
         route,
         user = tracing::field::Empty,
     );
+    let is_poll = request.method() == Method::GET && route.ends_with("/progress");
     let start = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
     span.in_scope(|| {
-        tracing::info!(status = response.status().as_u16(), milliseconds, "Answered.");
+        if is_poll {
+            tracing::debug!(status, milliseconds, "Answered.");
+        } else {
+            tracing::info!(status, milliseconds, "Answered.");
+        }
     });
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -174,6 +183,11 @@ async fn log(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
     use axum::{
         Router,
         body::{Body, to_bytes},
@@ -183,6 +197,46 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::{REQUEST_ID, Request, StatusCode, catch_panics, log};
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn asking_for_progress_is_logged_for_debugging_only() {
+        let lines = Lines::default();
+        let written = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || written.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let router: Router = Router::new()
+            .route("/deploys/{id}", get(|| async {}))
+            .route("/deploys/{id}/progress", get(|| async {}))
+            .layer(middleware::from_fn(log));
+        for path in ["/deploys/1", "/deploys/1/progress"] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            router.clone().oneshot(request).await.unwrap();
+        }
+        drop(guard);
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let levels: Vec<_> =
+            text.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+        assert_eq!(levels, ["INFO", "DEBUG"], "{text}");
+    }
 
     #[tokio::test]
     async fn a_panic_is_an_answer_that_tells_nothing() {

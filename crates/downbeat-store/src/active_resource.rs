@@ -122,6 +122,26 @@ pub async fn any_of_driver(
     Ok(row.is_some())
 }
 
+/// Whether the newest deployment of the environment has the resource in its graph. One that failed
+/// before it had a graph needs nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_needed(conn: &mut AnyConnection, scope: &EnvScope, guresid: &str) -> Result<bool> {
+    // Is the resource a node of the environment's newest deployment?
+    let row = query(
+        "SELECT 1 FROM environment e JOIN node n ON n.deployment_id = e.last_deploy_id \
+         WHERE e.org_id = $1 AND e.app_id = $2 AND e.id = $3 AND n.guresid = $4 LIMIT 1",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(guresid)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.is_some())
+}
+
 /// Pins a resource to a version of its definition, or removes the pin.
 ///
 /// # Errors

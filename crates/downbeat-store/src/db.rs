@@ -7,7 +7,7 @@
 use std::{path::Path, sync::Once, time::Duration};
 
 use sqlx::{
-    AnyConnection, AnyPool, Executor, Transaction,
+    AnyConnection, AnyPool, Connection as _, Executor, Transaction,
     any::{Any, AnyPoolOptions},
     pool::PoolConnection,
 };
@@ -30,7 +30,8 @@ pub struct Db {
 }
 
 impl Db {
-    /// Opens (or creates) the SQLite database in `file` and brings its schema up to date.
+    /// Opens (or creates, readable by its owner only) the SQLite database in `file` and brings its
+    /// schema up to date.
     ///
     /// # Errors
     /// When the file cannot be opened or written, or holds a schema of a newer version.
@@ -40,7 +41,12 @@ impl Db {
             path: file.display().to_string(),
             source,
         };
-        let url = format!("sqlite://{}?mode=rwc", percent_encode(&file.display().to_string()));
+        create_private(file).map_err(|e| failed(e.into()))?;
+        let url = format!("sqlite://{}?mode=rw", percent_encode(&file.display().to_string()));
+        // A pool tries again until its time-out, whatever the reason; this fails at once.
+        let mut probe = AnyConnection::connect(&url).await.map_err(|e| failed(reason(e)))?;
+        probe.execute("PRAGMA schema_version").await.map_err(|e| failed(reason(e)))?;
+        probe.close().await.map_err(|e| failed(reason(e)))?;
         let writer = pool(1).connect(&url).await.map_err(|e| failed(e.into()))?;
         MIGRATIONS.run(&writer).await.map_err(|e| failed(e.into()))?;
         let readers = pool(4).connect_lazy(&url).map_err(|e| failed(e.into()))?;
@@ -97,6 +103,23 @@ fn pool(connections: u32) -> AnyPoolOptions {
                 Ok(())
             })
         })
+}
+
+/// Makes the file if it is not there. It holds what only its owner may read.
+fn create_private(file: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
+}
+
+/// What the database itself says, for example "file is not a database".
+fn reason(error: sqlx::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    match error {
+        sqlx::Error::Database(database) => database.message().into(),
+        other => other.into(),
+    }
 }
 
 /// Escapes what has a meaning in a URL.

@@ -89,6 +89,10 @@ pub struct NodeProgress {
     pub class: String,
     /// Resource id.
     pub res_id: String,
+    /// Definition that matched.
+    pub def_id: String,
+    /// Driver that makes it.
+    pub driver_type: String,
     /// `pending`, `running`, `ready` or `failed`.
     pub state: String,
     /// Attempts so far.
@@ -310,7 +314,8 @@ pub async fn progress(
 ) -> Result<Vec<NodeProgress>> {
     // How far is each node of this deployment?
     query(
-        "SELECT guresid, type, class, res_id, state, attempt, started_at, finished_at, error \
+        "SELECT guresid, type, class, res_id, def_id, driver_type, state, attempt, started_at, \
+                finished_at, error \
          FROM node WHERE deployment_id = $1 ORDER BY position",
     )
     .bind(&deployment.id)
@@ -323,6 +328,8 @@ pub async fn progress(
             resource_type: row.text("type")?,
             class: row.text("class")?,
             res_id: row.text("res_id")?,
+            def_id: row.text("def_id")?,
+            driver_type: row.text("driver_type")?,
             state: row.text("state")?,
             attempt: row.number("attempt")?,
             started_at: row.time_or_null("started_at")?,

@@ -7,14 +7,16 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use downbeat_core::{
-    DeploymentSet, Json, SecretRef,
+    DeploymentSet, Json, Manifest, ResourceKey, SecretRef,
+    manifest::Location,
     resolve::{SharedValue, Values},
     resource_type::{Catalogue, ResourceType},
 };
 use downbeat_engine::{
     Clock, Lease, NodeRecord,
     port::{
-        Cookie, Ended, GraphRow, Journal, JournalError, Journalled, Loaded, NodeResult, NodeRow, Phase,
+        Cookie, Ended, GraphRow, Journal, JournalError, Journalled, KeptResource, Loaded, NodeResult,
+        NodeRow, Phase,
     },
 };
 use sqlx::{AnyConnection, any::AnyRow, query};
@@ -184,6 +186,7 @@ impl SqlJournal {
             incarnations: active_resource::incarnations(&mut conn, &env).await?,
             pins: active_resource::pins(&mut conn, &env).await?,
             cookies: cookies(&mut conn, &env).await?,
+            kept: kept(&mut conn, &env).await?,
             results: results(&mut conn, &lease.deployment).await?,
         })
     }
@@ -408,6 +411,29 @@ async fn cookies(conn: &mut AnyConnection, env: &EnvScope) -> Result<BTreeMap<St
     .collect()
 }
 
+async fn kept(conn: &mut AnyConnection, env: &EnvScope) -> Result<Vec<KeptResource>> {
+    // Which resources have something in the target?
+    query(
+        "SELECT guresid, type, class, res_id, manifests FROM active_resource
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3 AND manifests <> '[]'
+          ORDER BY type, class, res_id",
+    )
+    .bind(env.org())
+    .bind(env.app())
+    .bind(env.env())
+    .fetch_all(conn)
+    .await?
+    .iter()
+    .map(|row| {
+        Ok(KeptResource {
+            guresid: row.text("guresid")?,
+            key: ResourceKey::new(&row.text("type")?, &row.text("class")?, &row.text("res_id")?),
+            manifests: row.document("active_resource", "manifests")?,
+        })
+    })
+    .collect()
+}
+
 async fn results(
     conn: &mut AnyConnection,
     deployment: &str,
@@ -468,20 +494,25 @@ async fn activate(
         Some(cookie) => written(cookie, "active_resource", "cookie")?,
         None => String::new(),
     };
+    let of_the_target = |manifest: &&Manifest| {
+        matches!(manifest.location, Location::Namespace | Location::Cluster)
+    };
+    let manifests: Vec<&Manifest> = result.manifests.iter().filter(of_the_target).collect();
+    let manifests = written(&manifests, "active_resource", "manifests")?;
     // What exists now; a pin and a scheduled deletion stay as they are.
     query(
         "INSERT INTO active_resource (org_id, app_id, env_id, env_type, type, class, res_id, guresid,
                  def_id, def_version_id, criteria_id, driver_type, driver_account, deploy_id,
-                 resource, secret_refs, cookie, status, scheduled_deletion, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                 'active', 0, $18)
+                 resource, secret_refs, cookie, manifests, status, scheduled_deletion, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                 'active', 0, $19)
          ON CONFLICT (org_id, app_id, env_id, type, class, res_id) DO UPDATE
             SET guresid = excluded.guresid, def_id = excluded.def_id,
                 def_version_id = excluded.def_version_id, criteria_id = excluded.criteria_id,
                 driver_type = excluded.driver_type, driver_account = excluded.driver_account,
                 deploy_id = excluded.deploy_id, resource = excluded.resource,
                 secret_refs = excluded.secret_refs, cookie = excluded.cookie,
-                status = 'active', updated_at = excluded.updated_at",
+                manifests = excluded.manifests, status = 'active', updated_at = excluded.updated_at",
     )
     .bind(env.org())
     .bind(env.app())
@@ -500,6 +531,7 @@ async fn activate(
     .bind(written(&result.outputs.values, "active_resource", "resource")?)
     .bind(refs_to_wire(&result.outputs.secrets).to_string())
     .bind(cookie)
+    .bind(manifests)
     .bind(now)
     .execute(&mut **tx)
     .await?;

@@ -14,7 +14,7 @@ pub mod client;
 pub mod contract;
 pub mod ports;
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use downbeat_server::{
     AppState,
@@ -49,7 +49,7 @@ pub struct Server {
     contract: Arc<Contract>,
     token: String,
     stop: Option<oneshot::Sender<()>>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Server {
@@ -64,7 +64,7 @@ impl Server {
         let file = directory.path().join("downbeat.db");
         let db = Db::open_sqlite(&file).await.expect("a new database");
         let clock = Arc::new(TestClock::default());
-        let vault = Arc::new(TestVault::default());
+        let vault = Arc::new(TestVault::new(db.clone(), Arc::clone(&clock)));
         let wake = Arc::new(TestWake::default());
         let state = AppState {
             db: db.clone(),
@@ -100,7 +100,7 @@ impl Server {
             contract: Contract::of_this_build(),
             token,
             stop: Some(stop),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -138,6 +138,19 @@ impl Server {
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// Whether the files of the database hold this text as it is.
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    #[must_use]
+    pub fn database_holds(&self, text: &str) -> bool {
+        let files = fs::read_dir(self.directory.path()).expect("the directory");
+        files.flatten().any(|file| {
+            let bytes = fs::read(file.path()).expect("a file of the database");
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        })
     }
 
     /// Asks the server to stop: it takes no new connections and finishes what is under way.

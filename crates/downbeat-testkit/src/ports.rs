@@ -1,22 +1,24 @@
 //! The server's ports, made for tests.
 
 use std::{
-    collections::BTreeMap,
     sync::{
-        Mutex, PoisonError,
+        Arc,
         atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use downbeat_core::{Secret, SecretRef};
-use downbeat_engine::Clock;
+use downbeat_engine::{Clock, Sealer, SecretsError};
 use downbeat_server::state::{BoxFuture, SecretVault, VaultError, Version, Wake};
-use downbeat_store::Tx;
+use downbeat_store::{
+    Db, Tx,
+    secret::{self, LOCAL_STORE},
+};
 use jiff::Timestamp;
 
-/// The store that [`TestVault`] says it is.
-pub const STORE: &str = "test-store";
+/// The store that [`TestVault`] is.
+pub const STORE: &str = LOCAL_STORE;
 
 /// A clock that starts on 2026-01-31 at noon and goes on by a millisecond each time it is read.
 #[derive(Debug)]
@@ -69,38 +71,74 @@ impl Wake for TestWake {
     }
 }
 
-/// A secret store in memory. It forgets nothing, not even what a transaction rolled back.
-#[derive(Default)]
-pub struct TestVault(Mutex<BTreeMap<String, Vec<String>>>);
+/// The store of a server: rows of its database, written in the transaction of the request.
+pub struct TestVault {
+    db: Db,
+    clock: Arc<TestClock>,
+}
 
 impl TestVault {
+    /// The store in a database.
+    #[must_use]
+    pub fn new(db: Db, clock: Arc<TestClock>) -> Self {
+        Self { db, clock }
+    }
+
     /// The plaintexts under a key, oldest first.
-    pub fn versions(&self, key: &str) -> Vec<String> {
-        let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.get(key).cloned().unwrap_or_default()
+    ///
+    /// # Panics
+    /// When the database cannot be read.
+    pub async fn versions(&self, key: &str) -> Vec<String> {
+        let mut conn = self.db.read().await.expect("a connection");
+        let mut plaintexts = Vec::new();
+        loop {
+            let version = Some((plaintexts.len() + 1).to_string());
+            let reference = SecretRef { store: STORE.to_owned(), key: key.to_owned(), version };
+            match secret::open(&mut conn, &TestSealer, &reference).await {
+                Ok(secret) => plaintexts.push(secret.expose().to_owned()),
+                Err(_) => return plaintexts,
+            }
+        }
     }
 }
 
 impl SecretVault for TestVault {
     fn seal<'a>(
         &'a self,
-        _tx: &'a mut Tx,
+        tx: &'a mut Tx,
         key: &'a str,
         secret: &'a Secret,
         version: Version,
     ) -> BoxFuture<'a, Result<SecretRef, VaultError>> {
         Box::pin(async move {
-            let mut secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let versions = secrets.entry(key.to_owned()).or_default();
-            let same = versions.last().is_some_and(|last| last == secret.expose());
-            if version == Version::Next || !same {
-                versions.push(secret.expose().to_owned());
-            }
-            Ok(SecretRef {
-                store: STORE.to_owned(),
-                key: key.to_owned(),
-                version: Some(versions.len().to_string()),
-            })
+            let kept = secret::keep(tx, &TestSealer, self.clock.now(), key, secret, version).await;
+            kept.map_err(|error| VaultError(Box::new(error)))
         })
+    }
+}
+
+/// Seals with a fixed mask: good enough for a database not to hold a plaintext as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct TestSealer;
+
+fn masked(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().map(|byte| byte ^ 0xA5).collect()
+}
+
+impl Sealer for TestSealer {
+    fn seal(&self, context: &str, secret: &Secret) -> Result<Vec<u8>, SecretsError> {
+        Ok(masked(format!("{context}\0{}", secret.expose()).as_bytes()))
+    }
+
+    fn open(&self, context: &str, sealed: &[u8]) -> Result<Secret, SecretsError> {
+        let plain = String::from_utf8(masked(sealed)).unwrap_or_default();
+        match plain.split_once('\0') {
+            Some((found, secret)) if found == context => Ok(Secret::new(secret.to_owned())),
+            _ => Err(SecretsError { message: format!("nothing was sealed as {context:?}") }),
+        }
+    }
+
+    fn digest(&self, context: &str, secret: &Secret) -> Vec<u8> {
+        masked(format!("{context}\0{}", secret.expose()).as_bytes())
     }
 }

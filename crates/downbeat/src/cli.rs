@@ -1,6 +1,9 @@
 //! The words of the command line. Doc comments are the help texts.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -15,11 +18,14 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Deploy(Deploy),
+    History(History),
     Check(Check),
     Render(Render),
     Apply(Apply),
     Serve(Serve),
+    Token(Token),
     Api(Api),
+    Explain(Explain),
 }
 
 /// Where the server is.
@@ -75,7 +81,7 @@ pub(crate) struct ScoreOptions {
   downbeat deploy score.yaml --app shop --env development --image registry.example/shop:2
   downbeat deploy --app shop --env development --remove worker
   downbeat deploy --app shop --env staging --from development
-  downbeat deploy --app shop --env development --set 3f9c…   (an older set: a rollback)")]
+  downbeat deploy --app shop --env development --set 3f9c   (an older set: a rollback)")]
 pub(crate) struct Deploy {
     /// Score files
     #[arg(value_name = "FILE")]
@@ -96,12 +102,17 @@ pub(crate) struct Deploy {
     /// Remove a workload
     #[arg(long, value_name = "WORKLOAD")]
     pub(crate) remove: Vec<String>,
-    /// Deploy a set as it is
+    /// Deploy a set as it is: its id, the id of a deployment of the environment, or the first
+    /// letters of either
     #[arg(long, value_name = "SET", conflicts_with_all = ["files", "remove", "from"])]
     pub(crate) set: Option<String>,
     /// Deploy what runs in another environment of the application
     #[arg(long, value_name = "ENV", conflicts_with_all = ["files", "remove"])]
     pub(crate) from: Option<String>,
+    /// Wait for a deployment of the environment that is under way, instead of giving up; always on
+    /// for the server inside this command
+    #[arg(long)]
+    pub(crate) wait: bool,
     /// What to say about this deployment
     #[arg(long, short, value_name = "TEXT", default_value = "")]
     pub(crate) message: String,
@@ -121,6 +132,19 @@ pub(crate) enum Output {
     Text,
     /// The deployment as the API answers it.
     Json,
+}
+
+/// List the deployments of an environment, newest first
+#[derive(Args, Debug)]
+pub(crate) struct History {
+    /// Application
+    #[arg(long, value_name = "ID", env = "DOWNBEAT_APP")]
+    pub(crate) app: String,
+    /// Environment
+    #[arg(long, value_name = "ID", env = "DOWNBEAT_ENV")]
+    pub(crate) env: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 /// Report all mistakes of Score files at once
@@ -179,15 +203,21 @@ pub(crate) struct Apply {
 
 /// Run the server
 ///
-/// On an empty data directory it sets up an organization, prints the administrator's token once,
-/// and loads the starter definitions.
+/// On an empty data directory it sets up an organization and loads the starter definitions. When the
+/// administrator has no token yet, it makes one and prints it, this once.
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
     /// Data directory [default: downbeat in the user's data folder]
     #[arg(long, value_name = "DIR", env = "DOWNBEAT_DATA")]
     pub(crate) data: Option<PathBuf>,
-    /// Address to listen on
-    #[arg(long, value_name = "ADDRESS", env = "DOWNBEAT_LISTEN", default_value = "127.0.0.1:8080")]
+    /// Address to listen on: [HOST:]PORT; without a host, only this machine can connect
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "DOWNBEAT_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_parser = address
+    )]
     pub(crate) listen: SocketAddr,
     /// Organization to set up on an empty data directory
     #[arg(long, value_name = "ID", env = "DOWNBEAT_ORG", default_value = local_org())]
@@ -216,6 +246,40 @@ pub(crate) struct Api {
     pub(crate) data_json: Option<String>,
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// Make a new token for the administrator
+///
+/// It takes the place of the one that this command or `serve` made before. The server has to be
+/// stopped.
+#[derive(Args, Debug)]
+pub(crate) struct Token {
+    /// Data directory [default: downbeat in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "DOWNBEAT_DATA")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// Print the page about an error code
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  downbeat explain RES-001")]
+pub(crate) struct Explain {
+    /// Code of an error
+    #[arg(value_name = "CODE")]
+    pub(crate) code: String,
+}
+
+/// Reads `8080`, `localhost:8080` or `127.0.0.1:8080`.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    let known: Vec<SocketAddr> = text
+        .to_socket_addrs()
+        .map_err(|error| format!("expected [HOST:]PORT ({error})"))?
+        .collect();
+    let first = known.iter().find(|address| address.is_ipv4()).or(known.first());
+    first.copied().ok_or_else(|| "the host has no address".to_owned())
 }
 
 /// The organization of a data directory, when nothing else is asked for.

@@ -4,8 +4,11 @@ mod api;
 mod apply;
 mod check;
 mod deploy;
+mod explain;
+mod history;
 mod render;
 mod serve;
+mod token;
 
 use crate::{
     cli::{Arguments, Command},
@@ -17,10 +20,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Check(check) => check::run(&check),
         Command::Render(render) => blocking(render::run(&render)),
+        Command::Explain(explain) => explain::run(&explain),
         Command::Deploy(deploy) => blocking(deploy::run(deploy)),
+        Command::History(history) => blocking(history::run(history)),
         Command::Apply(apply) => blocking(apply::run(apply)),
         Command::Api(api) => blocking(api::run(api)),
         Command::Serve(serve) => blocking(serve::run(serve)),
+        Command::Token(token) => blocking(token::run(token)),
     }
 }
 
@@ -29,6 +35,6 @@ fn blocking(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Failure::internal(&anyhow::Error::new(error)))?;
+        .map_err(Failure::internal)?;
     runtime.block_on(work)
 }

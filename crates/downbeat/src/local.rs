@@ -18,8 +18,11 @@ use downbeat_adapters::{
     sealed::KeyRing,
     target::ToGit,
 };
-use downbeat_api::client::{Client, Method, path};
-use downbeat_core::{Json, Secret, SecretRef, definition_file::DefinitionFile};
+use downbeat_api::{
+    client::{self, Client, Method, path},
+    environment_type::CreateEnvironmentType,
+};
+use downbeat_core::{Json, Secret, SecretRef};
 use downbeat_engine::{
     BoxFuture, Clock, Targets, Worker, WorkerOptions, run::Ports, schema::Schemas,
 };
@@ -41,6 +44,9 @@ use crate::{report::Failure, starter};
 const LEASE: Duration = Duration::from_secs(60);
 /// Id of the administrator that a data directory is set up with.
 const ADMIN: &str = "admin";
+/// Environment types that an organization starts with, beside `development`.
+const ENVIRONMENT_TYPES: [(&str, &str); 2] =
+    [("staging", "For what is about to be released"), ("production", "For what users work with")];
 
 /// What to start.
 #[derive(Debug)]
@@ -61,17 +67,18 @@ pub(crate) struct Running {
     pub(crate) url: String,
     /// A token of the administrator that ends with this process.
     pub(crate) token: Secret,
-    /// The administrator's lasting token, when the data directory was just set up.
-    pub(crate) first_token: Option<Secret>,
     /// Where manifests go when a cluster does not say so.
     pub(crate) repository: String,
     /// Deployments that an earlier process left in the middle and that go on now.
     pub(crate) resumed: u64,
+    /// Whether the organization got its starter definitions just now.
+    pub(crate) set_up: bool,
     db: Db,
+    clock: Arc<dyn Clock>,
     stop: CancellationToken,
     service: JoinHandle<std::io::Result<()>>,
     worker: JoinHandle<()>,
-    _lock: File,
+    _directory: DataDirectory,
 }
 
 /// The time of this machine.
@@ -122,27 +129,25 @@ pub(crate) fn default_data() -> Result<PathBuf, Failure> {
         return Ok(PathBuf::from(data).join("downbeat"));
     }
     let home = home("HOME").ok_or_else(|| {
-        Failure::Usage("there is no home directory; name a data directory with --data".to_owned())
+        Failure::usage("there is no home directory; name a data directory with --data")
     })?;
     Ok(PathBuf::from(home).join(".local/share/downbeat"))
 }
 
-/// Starts a server on a data directory.
+/// Starts a server on a data directory. What can fail because of the machine is tried first, so that
+/// a start that fails leaves nothing half set up.
 pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
-    let internal = |error: anyhow::Error| Failure::internal(&error);
-    let data = prepare(&options.data)?;
-    let lock = lock(&data)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ring =
-        KeyRing::open_or_create(&data.join("keys")).map_err(|e| Failure::new(e.to_string()))?;
-    let seed = ring.seed();
-    let db = Db::open_sqlite(&data.join("downbeat.db")).await.map_err(|e| internal(e.into()))?;
-    let first_token = bootstrap(&db, &*clock, &options.org).await?;
-    let mut tx = db.write().await.map_err(|e| internal(e.into()))?;
-    let installation = installation::id(&mut tx).await.map_err(|e| internal(e.into()))?;
-    downbeat_store::commit(tx).await.map_err(|e| internal(e.into()))?;
-
+    let directory = DataDirectory::take(&options.data)?;
+    let data = &directory.path;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        Failure::new(format!("cannot listen on {}: {error}", options.listen))
+            .hint("Choose another address with --listen")
+    })?;
+    let address = listener.local_addr().map_err(Failure::internal)?;
     let git = Arc::new(GitTarget::new(Options::new(data.join("git"))));
+    git.check_version().await.map_err(|error| {
+        Failure::new(error.to_string()).hint("Downbeat delivers manifests with the `git` program")
+    })?;
     let repository = match &options.git_repository {
         Some(url) => Repository::new(url),
         None => git
@@ -150,6 +155,17 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
             .await
             .map_err(|error| Failure::new(error.to_string()))?,
     };
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ring =
+        KeyRing::open_or_create(&data.join("keys")).map_err(|e| Failure::new(e.to_string()))?;
+    let seed = ring.seed();
+    let db = directory.open_database().await?;
+    bootstrap(&db, &*clock, &options.org).await?;
+    let mut tx = db.write().await.map_err(Failure::internal)?;
+    let installation = installation::id(&mut tx).await.map_err(Failure::internal)?;
+    downbeat_store::commit(tx).await.map_err(Failure::internal)?;
+
     let mut targets = Targets::default();
     let to_git = ToGit::new(git, Some(repository.clone()));
     targets.by_type.insert("git".to_owned(), Arc::new(to_git));
@@ -159,7 +175,7 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     let journal =
         SqlJournal::new(db.clone(), Arc::clone(&clock), Arc::clone(&indexes), installation, LEASE);
     // The lock on the data directory proves that nobody else works on it.
-    let resumed = journal.take_over().await.map_err(|e| internal(e.into()))?;
+    let resumed = journal.take_over().await.map_err(Failure::internal)?;
     let ports = Arc::new(Ports {
         journal: Arc::new(journal),
         drivers: downbeat_adapters::drivers(),
@@ -177,13 +193,6 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
         limits: Limits::default(),
     };
 
-    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-        Failure::with_hint(
-            format!("cannot listen on {}: {error}", options.listen),
-            "Choose another address with --listen",
-        )
-    })?;
-    let address = listener.local_addr().map_err(|e| internal(e.into()))?;
     let token = bootstrap::session(&db, clock.now(), ADMIN)
         .await
         .map_err(|error| Failure::new(error.to_string()))?;
@@ -197,56 +206,95 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     let worker = tokio::spawn(async move {
         work.run(ports, WorkerOptions::default(), stopped).await;
     });
-    let running = Running {
+    let mut running = Running {
         url: format!("http://{address}"),
         token,
-        first_token,
         repository: repository.url,
         resumed,
+        set_up: false,
         db,
+        clock,
         stop,
         service,
         worker,
-        _lock: lock,
+        _directory: directory,
     };
-    running.load_starter(&options.org).await?;
+    running.set_up = running.load_starter(&options.org).await?;
     Ok(running)
 }
 
-/// Makes the data directory, readable by its owner only.
-fn prepare(data: &Path) -> Result<PathBuf, Failure> {
-    let failed = |error: std::io::Error| Failure::file(data, &error);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)?;
-    data.canonicalize().map_err(failed)
+/// A new lasting token of the administrator of a data directory, in the place of the one before.
+pub(crate) async fn new_token(data: &Path) -> Result<Secret, Failure> {
+    let empty = || {
+        Failure::not_found(format!("the data directory {} holds no organization", data.display()))
+            .hint("`downbeat serve` sets one up; --data names another directory")
+    };
+    if !data.join(DATABASE).exists() {
+        return Err(empty());
+    }
+    let db = DataDirectory::take(data)?.open_database().await?;
+    let mut conn = db.read().await.map_err(Failure::internal)?;
+    if installation::is_empty(&mut conn).await.map_err(Failure::internal)? {
+        return Err(empty());
+    }
+    drop(conn);
+    let token = bootstrap::lasting_token(&db, SystemClock.now(), ADMIN).await;
+    db.close().await;
+    token.map_err(Failure::internal)
 }
 
-/// Takes the data directory for this process.
-fn lock(data: &Path) -> Result<File, Failure> {
-    let path = data.join("lock");
-    let failed = |error: std::io::Error| Failure::file(&path, &error);
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Failure::Failed {
-            message: format!("the data directory {} is used by another process", data.display()),
-            hint: Some(
-                "If that is a server, talk to it with --server and --token; else wait, or name \
-                 another directory with --data"
-                    .to_owned(),
-            ),
-        }),
-        Err(fs::TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+/// Name of the database in a data directory.
+const DATABASE: &str = "downbeat.db";
+
+/// A data directory that belongs to this process.
+struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Makes the directory, readable by its owner only, and takes it for this process.
+    fn take(data: &Path) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::new(format!("the data directory {} cannot be used: {error}", data.display()))
+                .hint("Name another directory with --data")
+        };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)?;
+        let path = data.canonicalize().map_err(failed)?;
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        let lock = options.open(path.join("lock")).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(fs::TryLockError::WouldBlock) => Err(Failure::new(format!(
+                "the data directory {} is used by another process",
+                path.display()
+            ))
+            .hint(
+                "If that is a server, stop it, or talk to it with --server and --token; else wait, \
+                 or name another directory with --data",
+            )),
+            Err(fs::TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                Ok(Self { path, _lock: lock })
+            }
+            Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    async fn open_database(&self) -> Result<Db, Failure> {
+        let opened = Db::open_sqlite(&self.path.join(DATABASE)).await;
+        opened.map_err(|error| {
+            Failure::new(format!("{:#}", anyhow::Error::new(error)))
+                .hint("Move the file away, or name another data directory with --data")
+        })
     }
 }
 
-/// Sets up the first organization; answers the administrator's token when it did.
-async fn bootstrap(db: &Db, clock: &dyn Clock, org: &str) -> Result<Option<Secret>, Failure> {
-    let internal = |error: downbeat_store::Error| Failure::internal(&error.into());
-    let mut conn = db.read().await.map_err(internal)?;
-    if !installation::is_empty(&mut conn).await.map_err(internal)? {
-        return Ok(None);
+/// Sets up the first organization of an empty database.
+async fn bootstrap(db: &Db, clock: &dyn Clock, org: &str) -> Result<(), Failure> {
+    let mut conn = db.read().await.map_err(Failure::internal)?;
+    if !installation::is_empty(&mut conn).await.map_err(Failure::internal)? {
+        return Ok(());
     }
     drop(conn);
     let first = FirstOrganization {
@@ -257,8 +305,8 @@ async fn bootstrap(db: &Db, clock: &dyn Clock, org: &str) -> Result<Option<Secre
         admin_email: None,
         token: None,
     };
-    let token = bootstrap::organization(db, clock.now(), first).await;
-    Ok(Some(token.map_err(|problem| Failure::new(problem.to_string()))?))
+    let done = bootstrap::organization_without_token(db, clock.now(), first).await;
+    done.map_err(|problem| Failure::new(problem.to_string()))
 }
 
 impl Running {
@@ -267,23 +315,39 @@ impl Running {
         Ok(Client::new(&self.url, Some(self.token.expose()))?)
     }
 
-    /// Creates the starter definitions that were never created; those that were and are gone stay
-    /// gone.
-    async fn load_starter(&self, org: &str) -> Result<(), Failure> {
-        let internal = |error: downbeat_store::Error| Failure::internal(&error.into());
+    /// A lasting token for the administrator who has none; nothing when there is one.
+    pub(crate) async fn first_token(&self) -> Result<Option<Secret>, Failure> {
+        if bootstrap::has_lasting_token(&self.db, ADMIN).await.map_err(Failure::internal)? {
+            return Ok(None);
+        }
+        let token = bootstrap::lasting_token(&self.db, self.clock.now(), ADMIN).await;
+        token.map(Some).map_err(Failure::internal)
+    }
+
+    /// Creates what an organization starts with: environment types and the starter definitions. It
+    /// is done once, and then this says so; what was removed since stays gone.
+    async fn load_starter(&self, org: &str) -> Result<bool, Failure> {
         let key = format!("starter:{org}");
-        let mut conn = self.db.read().await.map_err(internal)?;
-        if installation::find(&mut conn, &key).await.map_err(internal)?.is_some() {
-            return Ok(());
+        let mut conn = self.db.read().await.map_err(Failure::internal)?;
+        if installation::find(&mut conn, &key).await.map_err(Failure::internal)?.is_some() {
+            return Ok(false);
         }
         drop(conn);
         let client = self.client()?;
-        for definition in starter::definitions()? {
-            create(&client, org, &definition).await?;
+        for (id, description) in ENVIRONMENT_TYPES {
+            let description = Some(description.to_owned());
+            let new = CreateEnvironmentType { id: id.to_owned(), description };
+            unless_there(client.create_environment_type(org, &new).await)?;
         }
-        let mut tx = self.db.write().await.map_err(internal)?;
-        installation::put(&mut tx, &key, "loaded").await.map_err(internal)?;
-        downbeat_store::commit(tx).await.map_err(internal)
+        let definitions = path(&["orgs", org, "resources", "defs"]);
+        for definition in starter::definitions()? {
+            let body = Json::Object(definition.request);
+            unless_there(client.send::<Json>(Method::POST, &definitions, Some(body)).await)?;
+        }
+        let mut tx = self.db.write().await.map_err(Failure::internal)?;
+        installation::put(&mut tx, &key, "loaded").await.map_err(Failure::internal)?;
+        downbeat_store::commit(tx).await.map_err(Failure::internal)?;
+        Ok(true)
     }
 
     /// Waits until the service ends by itself, which is always a failure.
@@ -291,7 +355,7 @@ impl Running {
         match (&mut self.service).await {
             Ok(Ok(())) => Failure::new("the server has stopped"),
             Ok(Err(error)) => Failure::new(format!("the server failed: {error}")),
-            Err(error) => Failure::Internal(format!("the server failed: {error}")),
+            Err(error) => Failure::internal(error),
         }
     }
 
@@ -307,13 +371,10 @@ impl Running {
     }
 }
 
-/// Creates a definition, unless one of this id is there.
-async fn create(client: &Client, org: &str, definition: &DefinitionFile) -> Result<(), Failure> {
-    let body = Json::Object(definition.request.clone());
-    let path = path(&["orgs", org, "resources", "defs"]);
-    match client.send::<Json>(Method::POST, &path, Some(body)).await {
-        Ok(_) => Ok(()),
-        Err(error) if error.status() == Some(409) => Ok(()),
-        Err(error) => Err(error.into()),
+/// Something that was to be created may be there already.
+fn unless_there<T>(result: client::Result<T>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.status() != Some(409) => Err(error.into()),
+        _ => Ok(()),
     }
 }

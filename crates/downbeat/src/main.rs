@@ -1,16 +1,18 @@
 //! `downbeat`: the command line and the server, in one binary.
 //!
-//! This crate is wiring. Every command but `check` and `render` is a client of the API; without a
-//! configured server it starts the same server in-process on a data directory, so there is one path.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the terminal")]
+//! This crate is wiring. Every command that changes or shows what is deployed is a client of the API;
+//! without a configured server it starts the same server in-process on a data directory, so there is
+//! one path. Only [`report`] prints.
 
 mod cli;
 mod command;
 mod graph_tree;
 mod local;
+mod place;
 mod report;
 mod score_file;
 mod session;
+mod shell;
 mod starter;
 
 use std::process::ExitCode;

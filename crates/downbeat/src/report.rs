@@ -1,6 +1,7 @@
-//! From errors to the terminal: the only place that prints them and chooses an exit code.
+//! From errors to the terminal: the only place that prints, and that chooses an exit code.
 
 use std::{
+    fmt::Display,
     io::{IsTerminal, Write as _},
     path::Path,
     process::ExitCode,
@@ -8,104 +9,149 @@ use std::{
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use downbeat_api::client;
+use downbeat_core::Code;
 use downbeat_score::{Diagnostic, Severity};
 
-/// Why a command did not do what it was asked. The kinds are the exit codes.
+/// Why a command did not do what it was asked.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// Refused or failed: exit 1.
-    Failed {
-        /// A sentence.
-        message: String,
-        /// What to do about it.
-        hint: Option<String>,
-    },
-    /// The command line is wrong: exit 2.
-    Usage(String),
-    /// Something that was named does not exist: exit 3.
-    NotFound(String),
-    /// Somebody else is changing the same thing: exit 4.
-    Conflict(String),
-    /// A fault of ours: exit 70.
-    Internal(String),
+pub(crate) struct Failure {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+    /// Where to read more.
+    docs: Option<String>,
+}
+
+/// What kind of failure; the numbers are the exit codes.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Refused or failed.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// Something that was named does not exist.
+    NotFound = 3,
+    /// Somebody else is changing the same thing.
+    Conflict = 4,
+    /// A fault of ours.
+    Internal = 70,
 }
 
 impl Failure {
-    /// A failure with a sentence.
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self::Failed { message: message.into(), hint: None }
+    fn of(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, docs: None }
     }
 
-    /// A failure with what to do about it.
-    pub(crate) fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Failed { message: message.into(), hint: Some(hint.into()) }
+    /// It was refused, or it failed; as a sentence.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self::of(Kind::Failed, message)
+    }
+
+    /// The command line is wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::of(Kind::Usage, message)
+    }
+
+    /// Something that was named does not exist.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::of(Kind::NotFound, message)
     }
 
     /// A fault of ours, or of the machine.
-    pub(crate) fn internal(error: &anyhow::Error) -> Self {
-        Self::Internal(format!("{error:#}"))
+    pub(crate) fn internal(error: impl Into<anyhow::Error>) -> Self {
+        Self::of(Kind::Internal, format!("{:#}", error.into()))
+            .hint("This should not happen; please report it with what you did")
     }
 
     /// A file that cannot be used.
     pub(crate) fn file(path: &Path, error: &std::io::Error) -> Self {
-        let message = format!("{}: {error}", path.display());
-        if error.kind() == std::io::ErrorKind::NotFound {
-            Self::NotFound(message)
-        } else {
-            Self::new(message)
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => Kind::NotFound,
+            _ => Kind::Failed,
+        };
+        Self::of(kind, format!("{}: {error}", path.display()))
+    }
+
+    /// Says what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says what to do about it, when that is known.
+    pub(crate) fn maybe_hint(self, hint: Option<impl Into<String>>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
         }
+    }
+
+    /// Says what else to do about it.
+    pub(crate) fn also(self, hint: &str) -> Self {
+        let hint = match &self.hint {
+            Some(first) => format!("{first} {hint}"),
+            None => hint.to_owned(),
+        };
+        self.hint(hint)
+    }
+
+    /// Names the page about a code.
+    pub(crate) fn code(mut self, code: &str) -> Self {
+        if Code::parse(code).is_some() {
+            self.docs = Some(format!("downbeat explain {code}"));
+        }
+        self
+    }
+
+    /// Puts the place in front of the message.
+    pub(crate) fn at(mut self, place: impl Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
     }
 
     /// Prints it to standard error.
     pub(crate) fn print(&self) {
-        let (message, hint) = match self {
-            Self::Failed { message, hint } => (message, hint.as_deref()),
-            Self::Usage(message) | Self::NotFound(message) | Self::Conflict(message) => {
-                (message, None)
+        say(format_args!("{} {}", paint(Style::Red, "error:"), self.message));
+        for (word, text) in [(" hint:", &self.hint), (" more:", &self.docs)] {
+            if let Some(text) = text {
+                say(format_args!("{} {text}", paint(Style::Cyan, word)));
             }
-            Self::Internal(message) => {
-                (message, Some("This should not happen; please report it with what you did"))
-            }
-        };
-        eprintln!("{} {message}", paint(Style::Red, "error:"));
-        if let Some(hint) = hint {
-            eprintln!("{} {hint}", paint(Style::Cyan, " hint:"));
         }
     }
 
     /// The exit code of its kind.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
-            Self::Failed { .. } => 1,
-            Self::Usage(_) => 2,
-            Self::NotFound(_) => 3,
-            Self::Conflict(_) => 4,
-            Self::Internal(_) => 70,
-        })
+        ExitCode::from(self.kind as u8)
     }
 }
 
 impl From<client::Error> for Failure {
     fn from(error: client::Error) -> Self {
-        match &error {
-            client::Error::Refused { status, code, message, details } => {
-                let code = if code.is_empty() { status.to_string() } else { code.clone() };
-                let message = format!("{message} ({code}, HTTP-{status})");
-                match status {
-                    404 => Self::NotFound(message),
-                    409 => Self::Conflict(message),
-                    401 => Self::with_hint(message, "Set DOWNBEAT_TOKEN or pass --token"),
-                    _ => Self::Failed {
-                        message,
-                        hint: details.get("hint").and_then(|hint| hint.as_str()).map(str::to_owned),
-                    },
-                }
-            }
-            _ => Self::Failed {
-                message: format!("{:#}", anyhow::Error::new(error)),
-                hint: Some("Is the server running, and is --server right?".to_owned()),
-            },
+        let client::Error::Refused { status, code, message, details } = &error else {
+            return Self::new(format!("{:#}", anyhow::Error::new(error)))
+                .hint("Is the server running, and is --server right?");
+        };
+        let kind = match status {
+            404 => Kind::NotFound,
+            409 => Kind::Conflict,
+            _ => Kind::Failed,
+        };
+        let text = |name: &str| details.get(name).and_then(|text| text.as_str()).map(str::to_owned);
+        let hint = match status {
+            401 => Some("Set DOWNBEAT_TOKEN or pass --token".to_owned()),
+            _ => text("hint"),
+        };
+        let name = if code.is_empty() { status.to_string() } else { code.clone() };
+        let mut failure = Self::of(kind, format!("{message} ({name}, HTTP-{status})"))
+            .maybe_hint(hint)
+            .code(code);
+        if let Some(page) = text("docs") {
+            failure.docs = Some(match failure.docs {
+                Some(command) => format!("{command}, or {page}"),
+                None => page,
+            });
         }
+        failure
     }
 }
 
@@ -116,6 +162,40 @@ pub(crate) fn out(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| Failure::new(format!("standard output: {error}"))),
     }
+}
+
+/// Says a line on standard error. That nobody listens is no reason to stop in the middle of the
+/// work.
+pub(crate) fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Says a step of the work: what was done, to what.
+pub(crate) fn step(word: &str, text: &str) {
+    say(format_args!("{} {text}", paint(Style::Green, &format!("{word:>8}"))));
+}
+
+/// Says what to look at, although the work goes on.
+pub(crate) fn warn(text: impl Display) {
+    say(format_args!("{} {text}", paint(Style::Cyan, "warning:")));
+}
+
+/// A number of things.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A question with the nearest name, or all names there are.
+pub(crate) fn choice<'a>(
+    name: &str,
+    what: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> String {
+    if let Some(nearest) = downbeat_core::suggest::nearest(name, known.clone()) {
+        return format!("Did you mean {nearest:?}?");
+    }
+    let known: Vec<&str> = known.collect();
+    if known.is_empty() { format!("There are no {what} yet") } else { known.join(", ") }
 }
 
 /// Colours that mean something.
@@ -173,7 +253,7 @@ pub(crate) fn diagnostics(found: &[Diagnostic], texts: &[(String, String)]) {
         if let Some(hint) = &diagnostic.hint {
             group = group.element(Level::HELP.message(hint.as_str()));
         }
-        eprintln!("{}\n", renderer.render(&[group]));
+        say(format_args!("{}\n", renderer.render(&[group])));
     }
 }
 

@@ -1,13 +1,20 @@
 //! Score files on disk.
 
 use std::{
+    collections::btree_map::Entry,
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
 };
 
+use downbeat_core::{
+    Code, DeploymentSet, patch,
+    resource_type::Catalogue,
+    yaml::{Node, Span},
+};
 use downbeat_score::{
-    Checked, Converted, FileError, Files, Options, Overlay, Property, Source, check,
+    Checked, Converted, Diagnostic, FileError, Files, Options, Overlay, Property, Severity, Source,
+    check,
 };
 
 use crate::{
@@ -19,6 +26,9 @@ use crate::{
 const SOURCE_BYTES: u64 = 1024 * 1024;
 /// Largest Score file that is read; larger ones are not read at all.
 const SCORE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Types of resources that are not made, but mean something in a Score file.
+const SCORE_TYPES: [&str; 3] = ["environment", "service", "workload"];
 
 /// Files beside a Score file.
 struct Beside<'a>(&'a Path);
@@ -73,43 +83,105 @@ pub(crate) fn check_one(path: &Path, options: &Options) -> Result<Checked, Failu
     let name = path.display().to_string();
     let text = read_text(path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let checked = check(&Source { name: &name, text: &text }, options, &Beside(folder));
-    let mut texts = vec![(name, text)];
+    let mut checked = check(&Source { name: &name, text: &text }, options, &Beside(folder));
+    let mut texts = vec![(name.clone(), text)];
     for overlay in options.overrides.iter().chain(&options.extension) {
         if let Overlay::Text { name, text } = overlay {
             texts.push((name.clone(), text.clone()));
         }
     }
+    checked.diagnostics.extend(doubts(&name, checked.document.as_ref()));
     report::diagnostics(&checked.diagnostics, &texts);
     Ok(checked)
 }
 
-/// Converts all files, after printing what is wrong with any of them.
-pub(crate) fn convert_all(
+/// What only a deployment would find out: types that nobody can make, images to be filled in.
+fn doubts(file: &str, document: Option<&Node>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut doubt = |code, node: &Node, pointer, message, hint| {
+        // A span of another source is not a place in this file.
+        let span = if node.span.source == 0 { node.span } else { Span::default() };
+        found.push(Diagnostic {
+            code,
+            severity: Severity::Warning,
+            message,
+            hint: Some(hint),
+            file: file.to_owned(),
+            line: span.line as usize,
+            column: span.column as usize,
+            length: (span.end - span.start) as usize,
+            pointer,
+        });
+    };
+    let members = |section: &str| {
+        let section = document.and_then(|document| document.get(section));
+        section.and_then(Node::entries).unwrap_or_default()
+    };
+    for (name, container) in members("containers") {
+        if let Some(image) = container.get("image").filter(|image| image.as_str() == Some(".")) {
+            let pointer = patch::pointer(["containers", &name.name, "image"]);
+            let message = "the image `.` stands for one that is not known yet".to_owned();
+            doubt(Code::ScoreValue, image, pointer, message, "pass it with --image".to_owned());
+        }
+    }
+    let known = Catalogue::default();
+    for (name, resource) in members("resources") {
+        let Some(node) = resource.get("type") else { continue };
+        let Some(id) = node.as_str().filter(|id| !id.is_empty() && !id.contains('/')) else {
+            continue;
+        };
+        if SCORE_TYPES.contains(&id) || known.find(id).is_some() {
+            continue;
+        }
+        let hint = match known.nearest(id) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "a type of your organization is written `ORG/TYPE`".to_owned(),
+        };
+        let pointer = patch::pointer(["resources", &name.name, "type"]);
+        let message = format!("`{id}` is not a built-in resource type");
+        doubt(Code::UnknownType, node, pointer, message, hint);
+    }
+    found
+}
+
+/// Reads all files into one set, after printing what is wrong with any of them.
+pub(crate) fn read_set(
     paths: &[PathBuf],
     arguments: &ScoreOptions,
-) -> Result<Vec<Converted>, Failure> {
+) -> Result<DeploymentSet, Failure> {
     let options = options(arguments)?;
-    let mut converted: Vec<Converted> = Vec::with_capacity(paths.len());
+    let mut set = DeploymentSet::default();
     let mut failed = 0;
     for path in paths {
         match check_one(path, &options)?.converted {
-            Some(one) => {
-                if let Some(twin) = converted.iter().find(|twin| twin.name == one.name) {
-                    return Err(Failure::new(format!(
-                        "{} describes workload {:?}, and so does another file",
-                        path.display(),
-                        twin.name
-                    )));
-                }
-                converted.push(one);
-            }
+            Some(one) => add(&mut set, one).map_err(|failure| failure.at(path.display()))?,
             None => failed += 1,
         }
     }
     match failed {
-        0 => Ok(converted),
+        0 => Ok(set),
         1 => Err(Failure::new("1 file has mistakes; nothing was done")),
         many => Err(Failure::new(format!("{many} files have mistakes; nothing was done"))),
+    }
+}
+
+fn add(set: &mut DeploymentSet, one: Converted) -> Result<(), Failure> {
+    for (key, resource) in one.shared {
+        if set.shared.get(&key).is_some_and(|known| *known != resource) {
+            return Err(Failure::new(format!(
+                "the shared resource {key:?} is described differently by another file"
+            ))
+            .hint("Let type, class and params be the same, or give one of them another id"));
+        }
+        set.shared.insert(key, resource);
+    }
+    match set.modules.entry(one.name) {
+        Entry::Occupied(twin) => {
+            Err(Failure::new(format!("another file describes workload {:?}, too", twin.key())))
+        }
+        Entry::Vacant(entry) => {
+            entry.insert(one.module);
+            Ok(())
+        }
     }
 }

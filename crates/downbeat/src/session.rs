@@ -31,12 +31,14 @@ impl Session {
         let org = connection.org.clone().or_else(|| v1("ORG"));
         let server = connection.server.clone().or_else(|| v1("API_PREFIX"));
         if let Some(server) = server {
+            if !server.starts_with("http://") && !server.starts_with("https://") {
+                return Err(Failure::usage(format!("--server {server}: expected a URL"))
+                    .hint(format!("Did you mean http://{server} or https://{server}?")));
+            }
             let token = connection.token.clone().or_else(|| v1("TOKEN"));
             let token = token.ok_or_else(|| {
-                Failure::with_hint(
-                    "there is no token for the server",
-                    "Set DOWNBEAT_TOKEN or pass --token",
-                )
+                Failure::new("there is no token for the server")
+                    .hint("Set DOWNBEAT_TOKEN or pass --token")
             })?;
             let client = Client::new(&server, Some(&token))?;
             let org = match org {
@@ -75,10 +77,8 @@ async fn only_organization(client: &Client) -> Result<String, Failure> {
         [] => Err(Failure::new("the token gives access to no organization")),
         several => {
             let ids: Vec<&str> = several.iter().map(|one| one.id.as_str()).collect();
-            Err(Failure::with_hint(
-                format!("the token gives access to {} organizations", ids.len()),
-                format!("Choose one with --org: {}", ids.join(", ")),
-            ))
+            Err(Failure::new(format!("the token gives access to {} organizations", ids.len()))
+                .hint(format!("Choose one with --org: {}", ids.join(", "))))
         }
     }
 }

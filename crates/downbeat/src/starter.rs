@@ -7,7 +7,10 @@ use std::{
 
 use downbeat_core::definition_file::{self, DefinitionFile};
 
-use crate::{report::Failure, score_file::read_text};
+use crate::{
+    report::{Failure, Style, count, paint, say, warn},
+    score_file::read_text,
+};
 
 include!(concat!(env!("OUT_DIR"), "/starter_files.rs"));
 
@@ -16,35 +19,71 @@ pub(crate) fn definitions() -> Result<Vec<DefinitionFile>, Failure> {
     let mut found = Vec::new();
     for (name, text) in FILES {
         let read = definition_file::read(text);
-        found.extend(read.map_err(|error| Failure::Internal(format!("starter/{name}: {error}")))?);
+        found.extend(read.map_err(|error| {
+            Failure::internal(anyhow::Error::new(error).context(format!("starter/{name}")))
+        })?);
     }
     Ok(found)
 }
 
-/// The definitions in files, and in all YAML files below folders, by path.
-pub(crate) fn from_paths(paths: &[PathBuf]) -> Result<Vec<DefinitionFile>, Failure> {
+/// A definition, and the file that it is in.
+pub(crate) struct Located {
+    /// The definition.
+    pub(crate) definition: DefinitionFile,
+    path: PathBuf,
+}
+
+impl Located {
+    /// File and line, for messages.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}", self.path.display(), self.definition.line)
+    }
+}
+
+/// The definitions in files, and in all YAML files below folders, by path. What is wrong with any of
+/// the files is said before it fails.
+pub(crate) fn from_paths(paths: &[PathBuf]) -> Result<Vec<Located>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         collect(path, &mut files)?;
     }
-    let mut found: Vec<DefinitionFile> = Vec::new();
-    for path in &files {
-        let text = read_text(path)?;
-        let read = definition_file::read(&text)
-            .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
-        for one in read {
-            if found.iter().any(|known| known.id == one.id) {
-                return Err(Failure::new(format!(
-                    "{}: definition {:?} is in another file, too",
-                    path.display(),
-                    one.id
-                )));
+    let mut found: Vec<Located> = Vec::new();
+    let mut mistakes = 0;
+    let mut mistake = |place: &str, message: &str| {
+        say(format_args!("{} {place}: {message}", paint(Style::Red, "error:")));
+        mistakes += 1;
+    };
+    for path in files {
+        let read = match definition_file::read(&read_text(&path)?) {
+            Ok(read) => read,
+            Err(error) => {
+                let place = format!("{}:{}:{}", path.display(), error.line, error.column);
+                mistake(&place, &format!("{} ({})", error.message, error.code));
+                continue;
             }
-            found.push(one);
+        };
+        for definition in read {
+            let one = Located { definition, path: path.clone() };
+            let id = &one.definition.id;
+            match found.iter().find(|known| known.definition.id == *id) {
+                Some(twin) => mistake(
+                    &one.place(),
+                    &format!("definition {id:?} stands at {}, too", twin.place()),
+                ),
+                None => found.push(one),
+            }
         }
     }
-    if found.is_empty() {
-        return Err(Failure::new("the files hold no resource definition"));
+    match (mistakes, found.is_empty()) {
+        (0, false) => {}
+        (0, true) => return Err(Failure::new("the files hold no resource definition")),
+        (many, _) => {
+            return Err(Failure::new(format!("{}; nothing was done", count(many, "mistake"))));
+        }
+    }
+    for one in found.iter().filter(|one| one.definition.criteria.is_empty()) {
+        let id = &one.definition.id;
+        warn(format_args!("{}: definition {id:?} has no criteria and never matches", one.place()));
     }
     Ok(found)
 }

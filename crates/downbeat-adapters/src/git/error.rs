@@ -51,6 +51,16 @@ pub enum Error {
         /// What the remote said, as far as it said anything.
         reason: String,
     },
+    /// The root folder has to do with files that are not the owner's.
+    #[error("{}", occupied(root, other_root, owner.as_deref()))]
+    Occupied {
+        /// The folder that was asked for; empty for the whole tree.
+        root: String,
+        /// The folder in the way: the root, one above it, or one below it.
+        other_root: String,
+        /// Whose it is, as its marker says; none if it has files in it and no marker.
+        owner: Option<String>,
+    },
     /// Other writers were faster, every time.
     #[error(
         "{attempts} pushes to {branch} of {url} lost against other writers: {detail}\n\
@@ -115,6 +125,24 @@ pub enum Error {
         /// What happened.
         detail: String,
     },
+}
+
+/// The message of [`Error::Occupied`].
+fn occupied(root: &str, other_root: &str, owner: Option<&str>) -> String {
+    let name = |folder: &str| match folder {
+        "" => "the whole branch".to_owned(),
+        _ => format!("the folder {folder:?}"),
+    };
+    let (root_name, other) = (name(root), name(other_root));
+    let why = match owner {
+        None => "it holds files that no deployment of this environment wrote".to_owned(),
+        Some(owner) if root == other_root => format!("it belongs to {owner}"),
+        Some(owner) if root.len() < other_root.len() => {
+            format!("{other} in it belongs to {owner}")
+        }
+        Some(owner) => format!("it lies in {other}, which belongs to {owner}"),
+    };
+    format!("{root_name} of the repository cannot be used: {why}.\nNothing was changed there.")
 }
 
 impl Error {

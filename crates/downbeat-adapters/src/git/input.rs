@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::marker;
 use super::{Change, Credentials, Error, Identity, Protocol, Repository};
 
 /// Longest address in bytes.
@@ -15,8 +16,10 @@ const BRANCH_LIMIT: usize = 244;
 const PATH_LIMIT: usize = 1_024;
 /// Longest path component in bytes: what common file systems accept.
 const COMPONENT_LIMIT: usize = 255;
-/// Longest commit message in bytes.
-const MESSAGE_LIMIT: usize = 64 * 1_024;
+/// Longest commit message in bytes; a longer one is cut.
+const MESSAGE_LIMIT: usize = 4 * 1_024;
+/// Longest name of an owner in bytes.
+pub(super) const OWNER_LIMIT: usize = 400;
 /// Longest deployment id in bytes.
 const KEY_LIMIT: usize = 200;
 
@@ -228,16 +231,46 @@ pub(super) fn change(change: &Change) -> Result<(), Error> {
         }
     }
     not_file_and_folder(&change.files)?;
+    owner(&change.owner)?;
     key(&change.key)?;
-    let message = &change.message;
-    if message.lines().next().is_none_or(|subject| subject.trim().is_empty()) {
+    if message(&change.message).lines().next().is_none_or(|subject| subject.trim().is_empty()) {
         return Err(Error::bad("commit message", "its first line is empty"));
-    }
-    if message.len() > MESSAGE_LIMIT || message.contains('\0') {
-        return Err(Error::bad("commit message", "it is longer than 64 KiB or has a NUL in it"));
     }
     if change.time.as_second() < 0 {
         return Err(Error::bad("commit time", "it is before 1970"));
+    }
+    Ok(())
+}
+
+/// The message as it is committed. People type comments, so none is refused for what is in it.
+pub(super) fn message(message: &str) -> String {
+    let mut clean = String::with_capacity(message.len().min(MESSAGE_LIMIT));
+    for c in message.replace("\r\n", "\n").chars().filter(|c| !is_bidi(*c)) {
+        let line_break = matches!(c, '\u{2028}' | '\u{2029}');
+        let c = if c != '\n' && (c.is_control() || line_break) { ' ' } else { c };
+        if clean.len() + c.len_utf8() > MESSAGE_LIMIT {
+            break;
+        }
+        clean.push(c);
+    }
+    clean.truncate(clean.trim_end().len());
+    clean
+}
+
+/// Whether a character only says in which direction others are written: with such, a text reads
+/// otherwise than it is.
+pub(super) fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Checks the name of an owner: it has to survive as the first line of a marker.
+fn owner(owner: &str) -> Result<(), Error> {
+    let odd = |c: char| c.is_control() || is_bidi(c);
+    if owner.is_empty() || owner.len() > OWNER_LIMIT || owner.trim() != owner {
+        return Err(Error::bad("owner", "it is empty, too long or has a space around it"));
+    }
+    if owner.starts_with('#') || owner.chars().any(odd) {
+        return Err(Error::bad("owner", "it begins with `#` or has a control character in it"));
     }
     Ok(())
 }
@@ -296,6 +329,9 @@ fn path(what: &'static str, path: &str) -> Result<(), Error> {
         }
         if is_dot_git(component) {
             return Err(bad("`.git` belongs to git"));
+        }
+        if component.eq_ignore_ascii_case(marker::NAME) {
+            return Err(bad("`.downbeat` marks whose a folder is"));
         }
     }
     Ok(())

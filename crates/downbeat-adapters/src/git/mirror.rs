@@ -1,9 +1,9 @@
-//! The bare mirror of one remote, and the five `git` calls that make a commit in it and push it.
+//! The bare mirror of one remote, and the six `git` calls that make a commit in it and push it.
 //!
 //! ```text
-//! ls-remote ──▶ log ──(differs)──▶ fetch ──▶ log ──▶ fast-import ──▶ diff-tree ──▶ push
-//!    where is      is the deployment         │          blobs, trees      what          with lease
-//!    the branch?   there already? ◀──────────┘          and commit        changed
+//! ls-remote ──▶ log ──(differs)──▶ fetch ──▶ log ──▶ grep ──▶ fast-import ──▶ diff-tree ──▶ push
+//!    where is      is the deployment         │   whose     blobs, trees      what          with lease
+//!    the branch?   there already? ◀──────────┘   is it?    and commit        changed
 //! ```
 //!
 //! Invariants:
@@ -24,9 +24,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedMutexGuard;
 
 use super::input::Location;
+use super::marker::{self, Found};
 use super::process::{Call, Output, run};
 use super::session::{Session, private_dir};
-use super::{Change, Credentials, Error, Options, TRAILER, digest, random};
+use super::{Change, Credentials, Error, Options, TRAILER, digest, input, random};
 
 /// A pause between two tries to get a lock that another process holds.
 const LOCK_POLL: Duration = Duration::from_millis(20);
@@ -90,9 +91,11 @@ pub(super) struct Built {
     pub(super) differs: bool,
 }
 
-/// What a commit did to the files.
+/// What a commit did to the files below a root.
 #[derive(Default)]
 pub(super) struct Counts {
+    /// Whether it did anything at all, to the marker for example.
+    pub(super) touched: bool,
     pub(super) added: usize,
     pub(super) modified: usize,
     pub(super) removed: usize,
@@ -239,14 +242,33 @@ impl<'a> Mirror<'a> {
             .collect())
     }
 
-    /// Writes blobs, trees and commit in one process. The commit is the same whenever the base and
-    /// the change are.
+    /// Whether the root is the owner's, as the markers of a commit say.
+    async fn find(&self, commit: &str, root: &str, owner: &str) -> Result<Found, Failure> {
+        let pathspecs = marker::pathspecs(root);
+        let mut args = vec!["grep", "-z", "-a", "--no-color", "--threads=1", "-e"];
+        args.extend([marker::PATTERN, commit, "--"]);
+        args.extend(pathspecs.iter().map(String::as_str));
+        let output = self.local("reading the markers", Some(&self.path), &args, &[]).await?;
+        // It also fails when it finds nothing, and it goes on when it cannot read a file.
+        let said = self.session.words(&output.stderr);
+        if said.lines().any(|line| line.starts_with("error:") || line.starts_with("fatal:")) {
+            return Err(self.damaged(&said));
+        }
+        Ok(marker::find(&marker::parse(commit, root, &output.stdout), root, owner)?)
+    }
+
+    /// Writes blobs, trees and commit, unless the root is somebody else's. The commit is the same
+    /// whenever the base and the change are.
     pub(super) async fn build(
         &self,
         change: &Change,
         root: &str,
         base: Option<&str>,
     ) -> Result<Built, Failure> {
+        let found = match base {
+            Some(base) => self.find(base, root, &change.owner).await?,
+            None => Found::Unmarked,
+        };
         let stream = self.stream(change, root, base);
         let args = ["fast-import", "--quiet", "--force", "--done", "--date-format=raw"];
         let output = self.here("writing the files", &args, &stream).await?;
@@ -255,13 +277,16 @@ impl<'a> Mirror<'a> {
         let mut base_tree = None;
         if base.is_some() {
             base_tree = answers.next();
+            let mut entry = base_tree.unwrap_or_default();
             for folder in ancestors(root) {
                 let answer = answers.next().unwrap_or_default();
                 if !answer.starts_with("040000 ") && !answer.starts_with("missing ") {
                     let reason = format!("{folder:?} is not a folder on this branch");
                     return Err(Error::bad("root folder", reason).into());
                 }
+                entry = answer;
             }
+            marker::vacant(found, root, entry)?;
         }
         let (Some(commit), Some(tree)) = (answers.next(), answers.next()) else {
             return Err(self.damaged("git fast-import gave no commit"));
@@ -294,12 +319,14 @@ impl<'a> Mirror<'a> {
             line(if root.is_empty() { "deleteall".into() } else { format!("D {}", quoted(root)) });
         }
         let mut stream: Vec<Cow<'c, [u8]>> = vec![Cow::Owned(head.into_bytes())];
+        let mut file = |path: &str, content: Cow<'c, [u8]>| {
+            let head = format!("M 100644 inline {}\ndata {}\n", quoted(path), content.len());
+            stream.extend([Cow::Owned(head.into_bytes()), content, Cow::Borrowed(b"\n")]);
+        };
+        file(&marker::path(root), Cow::Owned(marker::content(&change.owner).into_bytes()));
         for (name, content) in &change.files {
             let path = if root.is_empty() { name.clone() } else { format!("{root}/{name}") };
-            let head = format!("M 100644 inline {}\ndata {}\n", quoted(&path), content.len());
-            stream.push(Cow::Owned(head.into_bytes()));
-            stream.push(Cow::Borrowed(content));
-            stream.push(Cow::Borrowed(b"\n"));
+            file(&path, Cow::Borrowed(content));
         }
         // Without `done` a stream that was cut off would make a commit with some of the files.
         stream.push(Cow::Borrowed(b"\nget-mark :1\nls :1 \"\"\ndone\n"));
@@ -326,8 +353,11 @@ impl<'a> Mirror<'a> {
         let output = self.here("comparing the files", &args, &[]).await?;
         let mut counts = Counts::default();
         let mut fields = output.stdout.split(|byte| *byte == 0);
-        while let (Some(status), Some(_path)) = (fields.next(), fields.next()) {
+        let marker = marker::path(root);
+        while let (Some(status), Some(path)) = (fields.next(), fields.next()) {
+            counts.touched = true;
             match status {
+                _ if path == marker.as_bytes() => {}
                 b"A" => counts.added += 1,
                 b"D" => counts.removed += 1,
                 _ => counts.modified += 1,
@@ -336,7 +366,7 @@ impl<'a> Mirror<'a> {
         Ok(counts)
     }
 
-    /// How many files there are below `root`.
+    /// How many files there are below `root`, without its marker.
     pub(super) async fn files(&self, commit: &str, root: &str) -> Result<usize, Failure> {
         let mut args = vec!["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit];
         let folder = format!("{root}/");
@@ -344,7 +374,9 @@ impl<'a> Mirror<'a> {
             args.extend(["--", &folder]);
         }
         let output = self.here("counting the files", &args, &[]).await?;
-        Ok(output.stdout.iter().filter(|byte| **byte == 0).count())
+        let marker = marker::path(root);
+        let names = output.stdout.split(|byte| *byte == 0);
+        Ok(names.filter(|name| !name.is_empty() && *name != marker.as_bytes()).count())
     }
 
     /// Moves the branch on the remote from `expected` (none: it must not exist) to `commit`.
@@ -531,7 +563,7 @@ fn quoted(path: &str) -> String {
 /// Subject, body, and the trailer in a paragraph of its own: only the last paragraph counts as
 /// trailers, so nothing in a body can pass for one.
 fn message(change: &Change) -> String {
-    format!("{}\n\n{TRAILER}: {}\n", change.message.trim_end(), change.key)
+    format!("{}\n\n{TRAILER}: {}\n", input::message(&change.message), change.key)
 }
 
 /// Whether a refused ref update means that somebody else was faster. Hosts word it differently; the

@@ -46,6 +46,9 @@ const CONFIG: &[&str] = &[
     "credential.helper=",
     "submodule.recurse=false",
     "push.followTags=false",
+    // A server that accepts and never answers is left long before the limit of the call.
+    "http.lowSpeedLimit=1000",
+    "http.lowSpeedTime=20",
     // Fetched objects arrive as one checked pack or not at all, also when the child is killed.
     "fetch.unpackLimit=1",
     "log.showSignature=false",

@@ -1,6 +1,7 @@
 //! The Git target against the real `git`: local remotes, `git http-backend`, a stand-in for `ssh`.
 
 mod http;
+mod ownership;
 mod world;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,9 @@ use downbeat_core::secret::Secret;
 
 use self::world::{World, files, git};
 
+/// Whose the roots are.
+const OWNER: &str = "acme/shop/dev";
+
 /// The password that must appear nowhere.
 const CANARY: &str = "canary+p4ss/w0rd%21";
 
@@ -25,6 +29,7 @@ fn change(url: impl AsRef<Path>, root: &str, key: &str, content: &[(&str, &str)]
     Change {
         repository: Repository::new(url.as_ref().to_str().unwrap()),
         root: root.to_owned(),
+        owner: OWNER.to_owned(),
         files: files(content),
         message: format!("Deploy {key}\n\nMade by a test."),
         key: key.to_owned(),
@@ -44,7 +49,10 @@ async fn first_commit_into_an_empty_repository() {
     let done = world.target().commit(&change).await.unwrap();
     assert_eq!(summary(&done), (true, 1, 2, [2, 0, 0]));
     assert_eq!(git(&remote, &["rev-parse", "main"]), done.commit);
-    assert_eq!(world.list(&remote, "main"), ["envs/dev/a.yaml", "envs/dev/d/b.yaml"]);
+    assert_eq!(
+        world.list(&remote, "main"),
+        ["envs/dev/.downbeat", "envs/dev/a.yaml", "envs/dev/d/b.yaml"]
+    );
     assert_eq!(git(&remote, &["show", "main:envs/dev/a.yaml"]), "a: 1");
     assert_eq!(
         git(&remote, &["log", "--format=%an <%ae> %at %cn %ct%n%B", "main"]),
@@ -91,10 +99,10 @@ async fn files_that_are_gone_are_removed() {
     target.commit(&change(&remote, "e", "1", &content)).await.unwrap();
     let done = target.commit(&change(&remote, "e", "2", &[("a", "1"), ("d", "x")])).await.unwrap();
     assert_eq!(summary(&done), (true, 1, 2, [1, 0, 2]));
-    assert_eq!(world.list(&remote, "main"), ["e/a", "e/d"]);
+    assert_eq!(world.list(&remote, "main"), ["e/.downbeat", "e/a", "e/d"]);
     let done = target.commit(&change(&remote, "e", "3", &[])).await.unwrap();
     assert_eq!(summary(&done), (true, 1, 0, [0, 0, 2]));
-    assert_eq!(world.list(&remote, "main"), [""; 0]);
+    assert_eq!(world.list(&remote, "main"), ["e/.downbeat"]);
 }
 
 #[tokio::test]
@@ -123,7 +131,7 @@ async fn the_empty_root_is_the_whole_tree() {
     target.commit(&change(&remote, "", "1", &[("a", "1"), ("d/b", "1")])).await.unwrap();
     let done = target.commit(&change(&remote, "", "2", &[("d/b", "2")])).await.unwrap();
     assert_eq!(summary(&done), (true, 1, 1, [0, 1, 1]));
-    assert_eq!(world.list(&remote, "main"), ["d/b"]);
+    assert_eq!(world.list(&remote, "main"), [".downbeat", "d/b"]);
     let found = target.find(&Repository::new(remote.to_str().unwrap()), "", "1").await.unwrap();
     assert_eq!(summary(&found.unwrap()), (true, 0, 2, [2, 0, 0]));
 }
@@ -151,7 +159,7 @@ async fn a_missing_branch_begins_at_the_remote_head() {
     let done = target.commit(&next).await.unwrap();
     assert_eq!(git(&remote, &["rev-parse", "envs/new~"]), base.commit);
     assert_eq!(git(&remote, &["rev-parse", "main"]), base.commit);
-    assert_eq!(world.list(&remote, "envs/new"), ["e/a", "f/b"]);
+    assert_eq!(world.list(&remote, "envs/new"), ["e/.downbeat", "e/a", "f/.downbeat", "f/b"]);
     // The same, when the files are already there: the branch is made without a commit.
     let mut same = change(&remote, "e", "9", &[("a", "1")]);
     same.repository.branch = "same".to_owned();
@@ -185,7 +193,7 @@ async fn a_competing_writer_between_fetch_and_push_loses_nothing() {
     let done = target.commit(&change(&remote, "e", "2", &[("a", "2")])).await.unwrap();
     assert_eq!(summary(&done), (true, 2, 1, [0, 1, 0]));
     assert_eq!(git(&remote, &["log", "--format=%s", "main"]), "Deploy 2\ntheirs\nDeploy 1");
-    assert_eq!(world.list(&remote, "main"), ["e/a", "theirs"]);
+    assert_eq!(world.list(&remote, "main"), ["e/.downbeat", "e/a", "theirs"]);
 }
 
 #[tokio::test]
@@ -228,7 +236,7 @@ async fn rivals_with_and_without_a_shared_cache_all_land() {
     for task in tasks {
         task.await.unwrap().unwrap();
     }
-    assert_eq!(world.list(&remote, "main").len(), 15);
+    assert_eq!(world.list(&remote, "main").len(), 30);
     assert_eq!(git(&remote, &["rev-list", "--count", "main"]), "15");
 }
 
@@ -307,7 +315,8 @@ async fn one_deployment_may_go_to_two_roots() {
         target.commit(&change(&remote, root, "1", &[("a", root)])).await.unwrap();
     }
     assert_eq!(git(&remote, &["rev-list", "--count", "main"]), "2");
-    assert_eq!(world.list(&remote, "main"), ["e/one/a", "e/two/a"]);
+    let expected = ["e/one/.downbeat", "e/one/a", "e/two/.downbeat", "e/two/a"];
+    assert_eq!(world.list(&remote, "main"), expected);
 }
 
 #[tokio::test]
@@ -390,7 +399,7 @@ async fn slow_two_hundred_environments_share_a_repository() {
     }
     let took = start.elapsed();
     println!("200 environments in {took:?}");
-    assert_eq!(world.list(&remote, "main").len(), 600);
+    assert_eq!(world.list(&remote, "main").len(), 800);
     assert_eq!(git(&remote, &["rev-list", "--count", "main"]), "200");
     assert!(took < Duration::from_secs(120), "{took:?}");
 }
@@ -411,7 +420,7 @@ async fn a_thousand_files_take_a_few_processes() {
     change.key = "2".to_owned();
     let done = target.commit(&change).await.unwrap();
     assert_eq!(summary(&done), (true, 1, 1_000, [0, 1, 0]));
-    assert_eq!(world.calls().len() - calls.len(), 5);
+    assert_eq!(world.calls().len() - calls.len(), 6);
 }
 
 #[tokio::test]
@@ -447,7 +456,7 @@ async fn odd_file_names_survive() {
     let content: Vec<_> = names.iter().map(|name| (*name, *name)).collect();
     let done = target.commit(&change(&remote, root, "1", &content)).await.unwrap();
     assert_eq!(summary(&done), (true, 1, names.len(), [names.len(), 0, 0]));
-    let mut expected: Vec<_> = names.iter().map(|name| format!("{root}/{name}")).collect();
+    let mut expected: Vec<_> = names.iter().chain([&".downbeat"]).map(|name| format!("{root}/{name}")).collect();
     expected.sort();
     assert_eq!(world.list(&remote, "main"), expected);
     for name in names {
@@ -567,6 +576,9 @@ async fn hostile_names_are_refused() {
         ".git...",
         ".git::$INDEX_ALLOCATION/x",
         "git~1/x",
+        ".downbeat",
+        "a/.downBeat",
+        ".downbeat/x",
         ".g\u{200c}it/x",
         "a\nb",
         "a\0b",
@@ -663,7 +675,7 @@ async fn http_with_credentials_that_nobody_sees() {
     change.files = (0..200).map(|n| (format!("{n}"), vec![b'x'; 20_000 + n])).collect();
     change.key = "2".to_owned();
     target.commit(&change).await.unwrap();
-    assert_eq!(world.list(&remote, "main").len(), 200);
+    assert_eq!(world.list(&remote, "main").len(), 201);
 
     // A remote that repeats it does not get it into a message.
     world.hook(&remote, "pre-receive", &format!("echo 'you said {CANARY}' >&2; exit 1"));

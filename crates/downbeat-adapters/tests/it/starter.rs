@@ -20,7 +20,7 @@ use downbeat_core::{
 use downbeat_engine::{
     Lease, Targets, create,
     memory::{MemorySecrets, NoJournal},
-    port::{GraphRow, Loaded},
+    port::{Cookie, GraphRow, Loaded},
     run::{self, Ports},
 };
 use downbeat_score::{NoFiles, Options, Source};
@@ -116,6 +116,7 @@ fn loaded(set: DeploymentSet, definitions: Index, app: &str, env: &str) -> Loade
         incarnations: BTreeMap::new(),
         pins: BTreeMap::new(),
         cookies: BTreeMap::new(),
+        kept: Vec::new(),
         results: BTreeMap::new(),
     }
 }
@@ -127,7 +128,7 @@ struct Rendered {
     objects: Vec<Object>,
     files: BTreeMap<String, String>,
     outputs: BTreeMap<String, Outputs>,
-    cookies: BTreeMap<String, SecretRef>,
+    cookies: BTreeMap<String, Cookie>,
 }
 
 /// Renders with a new, empty secret store.
@@ -162,7 +163,11 @@ async fn render_with(loaded: &Loaded, seed: u8, secrets: Arc<MemorySecrets>) -> 
         .nodes
         .iter()
         .zip(&results)
-        .filter_map(|(node, result)| Some((node.guresid.to_string(), result.cookie.clone()?)));
+        .filter_map(|(node, result)| {
+            let driver_type = node.definition.driver_type().to_owned();
+            let cookie = Cookie { driver_type, reference: result.cookie.clone()? };
+            Some((node.guresid.to_string(), cookie))
+        });
     let cookies = cookies.collect();
     Rendered { graph, objects, files, outputs, cookies, ports }
 }
@@ -196,7 +201,7 @@ impl Rendered {
         let mut opened = BTreeMap::new();
         for (at, expr) in &self.outputs[key].secrets {
             let reference = expr.as_reference().unwrap().clone();
-            let texts = self.ports.secrets.open(&[reference]).await.unwrap();
+            let texts = self.ports.secrets.open("local", &[reference]).await.unwrap();
             opened.insert(at[1..].to_owned(), Secret::expose(&texts[0]).to_owned());
         }
         opened
@@ -204,8 +209,9 @@ impl Rendered {
 
     /// The plaintexts of all cookies.
     async fn opened_cookies(&self) -> Vec<Json> {
-        let references: Vec<SecretRef> = self.cookies.values().cloned().collect();
-        let texts = self.ports.secrets.open(&references).await.unwrap();
+        let references: Vec<SecretRef> =
+            self.cookies.values().map(|cookie| cookie.reference.clone()).collect();
+        let texts = self.ports.secrets.open("local", &references).await.unwrap();
         texts.iter().map(|text| serde_json::from_str(text.expose()).unwrap()).collect()
     }
 
@@ -262,7 +268,7 @@ fn datastore(resource_type: &str) -> DeploymentSet {
 async fn generated(rendered: &Rendered) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for cookie in rendered.opened_cookies().await {
-        for value in cookie.as_object().unwrap().values() {
+        for value in cookie["value"].as_object().unwrap().values() {
             found.insert(value.as_str().unwrap().to_owned());
         }
     }

@@ -186,7 +186,8 @@ fn volume_ids(spec: &JsonMap) -> impl Iterator<Item = (&str, &str, &str)> {
         let mounts = body.get("volume_mounts").and_then(Json::as_object);
         mounts.into_iter().flatten().filter_map(move |(mount, body)| {
             let id = body.get("id").and_then(Json::as_str)?;
-            Some((container.as_str(), mount.as_str(), id))
+            // A plain name is that of a claim in the namespace.
+            id.contains('.').then_some((container.as_str(), mount.as_str(), id))
         })
     })
 }
@@ -288,9 +289,7 @@ fn mention(
     match to {
         Ok(key) => {
             let to = builder.ensure(key);
-            if to != from {
-                builder.edge(from, to, Why::Set);
-            }
+            builder.edge(from, to, Why::Set);
         }
         Err((reason, hint)) => builder.error(Error {
             code: Code::Unresolvable,

@@ -152,11 +152,11 @@ fn placeholders() {
     says(
         "    variables:\n      A: \"é ${resources.bd.host}\"\n      B: |\n        x\n        y ${foo.bar} ${foo.bar}\n      C: ${metadata.nmae} ${HOME} $${HOME} ${resource.db.x}\n",
         "score.yaml:7:13: warning[SCO-006]: `${resources.bd.host}` names no resource of this workload (did you mean `db`?)\n\
-         score.yaml:10:11: warning[SCO-006]: `${foo.bar}` is no placeholder of Score and stays as it is (write `$${foo.bar}` when it is meant for the orchestrator)\n\
+         score.yaml:10:11: warning[SCO-006]: `${foo.bar}` names nothing that a placeholder can name; the deployment will fail (write `$\\{` for `${` in text that nothing shall replace)\n\
          score.yaml:11:10: warning[SCO-006]: `${metadata.nmae}` names nothing in the metadata\n\
-         score.yaml:11:27: warning[SCO-006]: `${HOME}` is no placeholder of Score and stays as it is (write `$$` for a dollar sign)\n\
-         score.yaml:11:44: warning[SCO-006]: `${resource.db.x}` is no placeholder of Score and stays as it is (did you mean `resources`?)\n",
+         score.yaml:11:44: warning[SCO-006]: `${resource.db.x}` names nothing that a placeholder can name; the deployment will fail (did you mean `resources`?)\n",
     );
+    says("    variables: {A: \"${values.X} ${context.app.id} ${shared.s.x}\"}\n", "");
     says("    command: [\"${resources.bd.host}\"]\n", "");
     says("    files: {/a: {content: \"${resources.bd.host}\", noExpand: true}}\n", "");
     says(

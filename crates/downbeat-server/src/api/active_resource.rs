@@ -4,20 +4,17 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::active_resource::{ActiveResource, PinActiveResource};
-use downbeat_core::{Code, module::DEFAULT_CLASS};
+use downbeat_core::{Code, builtin, module::DEFAULT_CLASS};
 use downbeat_store::{
     AnyConnection, EnvScope,
     active_resource::{self as store, ActiveResource as Row},
-    commit, definition, deployment, graph,
+    commit, definition, deployment,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    common::flag,
-    environment::{self, DRIVERS_WITHOUT_WORLD},
-};
+use super::{common::flag, environment};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
@@ -80,7 +77,7 @@ struct How {
         (status = 204, description = "The resource is gone, or forgotten."),
         (
             status = 409, body = downbeat_api::ErrorBody,
-            description = "The resource is part of the last deployment.",
+            description = "The resource is part of the last deployment, or one is under way.",
         ),
     ),
 )]
@@ -94,14 +91,14 @@ async fn delete(
     let mut tx = state.db.write().await?;
     let row = find(&mut tx, &scope, &kind, &id).await?;
     let key = row.key();
+    if let Some(deployment) = deployment::under_way(&mut tx, &scope).await? {
+        return Err(Problem::conflict(format!(
+            "The environment `{env}` has a deployment under way: `{deployment}`."
+        ))
+        .with_hint("Wait until it has ended, then delete the resource."));
+    }
     if !detach {
-        if let Some(deployment) = deployment::under_way(&mut tx, &scope).await? {
-            return Err(Problem::conflict(format!(
-                "The environment `{env}` has a deployment under way: `{deployment}`."
-            ))
-            .with_hint("Wait until it has ended, then delete the resource."));
-        }
-        if !force && is_needed(&mut tx, &scope, &row).await? {
+        if !force && store::is_needed(&mut tx, &scope, &row.guresid).await? {
             return Err(Problem::conflict(format!(
                 "The resource `{key}` is part of the last deployment of `{env}`."
             ))
@@ -110,7 +107,7 @@ async fn delete(
                  the resource and leaves the real thing alone.",
             ));
         }
-        if !DRIVERS_WITHOUT_WORLD.contains(&row.driver_type.as_str()) {
+        if !builtin::changes_nothing(&row.driver_type) {
             return Err(Problem::invalid(format!(
                 "What the driver `{}` made cannot be deleted here yet.",
                 row.driver_type
@@ -180,21 +177,6 @@ async fn find(conn: &mut AnyConnection, scope: &EnvScope, kind: &str, id: &str) 
         Some(at) => Ok(rows.swap_remove(at)),
         None => Err(Problem::not_found("active resource", &format!("{kind}#{id}"))),
     }
-}
-
-/// Whether the newest deployment of the environment provisioned the resource.
-async fn is_needed(conn: &mut AnyConnection, scope: &EnvScope, row: &Row) -> Result<bool> {
-    let last = environment::require(&mut *conn, scope).await?.last_deploy_id;
-    if last.as_deref() == Some(&*row.deploy_id) {
-        return Ok(true);
-    }
-    // A deployment that failed early did not touch the resource, though its graph may hold it.
-    let Some(last) = last else { return Ok(false) };
-    let last = deployment::find(&mut *conn, scope, &last).await?;
-    let Some(graph) = last.and_then(|last| last.graph_id) else { return Ok(false) };
-    let graph = graph::find(conn, scope, &graph).await?;
-    let mut nodes = graph.into_iter().flat_map(|graph| graph.nodes);
-    Ok(nodes.any(|node| node.get("guresid").is_some_and(|id| *id == *row.guresid)))
 }
 
 /// A resource as it is shown.

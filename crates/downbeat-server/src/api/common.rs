@@ -1,6 +1,7 @@
-//! What several nouns need: ids and flags in requests, fresh ids.
+//! What several nouns need: ids, flags and secret stores in requests, fresh ids.
 
 use downbeat_core::id::{Grammar, sha256_hex};
+use downbeat_store::secret::LOCAL_STORE;
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
@@ -14,6 +15,24 @@ pub(super) fn check_grammar(grammar: Grammar, what: &str, at: &str, id: &str) ->
     let rule = grammar.expected();
     Err(Problem::invalid(format!("`{}` is not valid as {what}: use {rule}.", short(id)))
         .at(at, rule))
+}
+
+/// The built-in store of v1.
+const V1_STORE: &str = "humanitec";
+
+/// Checks the store that a secret reference names. The built-in one keeps the secrets of all
+/// organizations: only what the server itself sealed is in it, so no request may point there.
+pub(super) fn check_store(store: &str, at: &str) -> Result<()> {
+    if store != LOCAL_STORE && store != V1_STORE {
+        return Ok(());
+    }
+    Err(Problem::invalid(format!(
+        "The secret reference at `{at}` is not valid: the store `{store}` is internal."
+    ))
+    .with_hint(
+        "Send the secret itself as `value`. To keep one that is there, leave it out of a `PATCH`.",
+    )
+    .at(at, "the store is internal"))
 }
 
 /// A flag in a query. Clients write `true`, `True` and `1`; anything else is false.

@@ -1,6 +1,7 @@
 //! `/orgs/{orgId}/apps/{appId}/deltas`: changes that wait to be deployed.
 //!
-//! In v1 a 404 of an operation on one delta is a bare JSON string, not the common body.
+//! In v1 a 404 of an operation on one delta is a bare JSON string, not the common body: the
+//! descriptions of the operations say so, and [`crate::router`] acts on it.
 
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::delta::{Delta, DeltaMetadata, DeltaRequest, PlainDelta};
@@ -118,7 +119,7 @@ async fn get(
     caller: Caller,
     Path((org, app, id)): Path<(String, String, String)>,
 ) -> Result<Json<Delta>> {
-    let scope = caller.may_read(&org).map_err(Problem::bare_if_missing)?.app(&app);
+    let scope = caller.may_read(&org)?.app(&app);
     let row = store::find(&mut *state.db.read().await?, &scope, &id).await?;
     row.map(wire).map(Json).ok_or_else(|| missing(&id))
 }
@@ -284,7 +285,7 @@ pub(super) fn change(request: &DeltaRequest) -> Result<Change> {
 
 /// Leave to change the deltas of an application.
 fn changing(caller: &Caller, org: &str, app: &str) -> Result<AppScope> {
-    Ok(caller.may_change(org).map_err(Problem::bare_if_missing)?.app(app))
+    Ok(caller.may_change(org)?.app(app))
 }
 
 async fn writable(tx: &mut Tx, scope: &AppScope, id: &str) -> Result<Row> {
@@ -316,7 +317,7 @@ fn touch(row: &mut Row, caller: &Caller, now: Timestamp) {
 
 /// The v1 answer for a delta that is not there.
 fn missing(id: &str) -> Problem {
-    Problem::not_found("delta", id).bare_if_missing()
+    Problem::not_found("delta", id)
 }
 
 fn wire(row: Row) -> Delta {

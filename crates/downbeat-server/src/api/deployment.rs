@@ -3,8 +3,6 @@
 //! Creating one is a row in `pending` and a signal: the engine does the rest. The checks come in
 //! the order of v1: environment, pause, deployment under way, what the request names, the delta.
 
-use std::collections::BTreeMap;
-
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::deployment::{
     Delivery, Deployment, DeploymentError, DeploymentProgress, DeploymentRequest, NodeError,
@@ -12,10 +10,9 @@ use downbeat_api::deployment::{
 };
 use downbeat_core::{DeploymentSet, Json as Value};
 use downbeat_store::{
-    AnyConnection, EnvScope, Tx, active_resource, commit, delta,
+    AnyConnection, EnvScope, Tx, commit, delta,
     deployment::{self as store, Deployment as Row},
     environment::Environment as EnvironmentRow,
-    graph,
     set::{self, StoredSet},
 };
 use serde::Deserialize;
@@ -192,26 +189,22 @@ async fn progress(
     let scope = caller.may_read(&org)?.app(&app).env(&env);
     let mut conn = state.db.read().await?;
     let deployment = find(&mut conn, &scope, &id).await?;
-    let makers = makers(&mut conn, &scope, &deployment).await?;
     let nodes = store::progress(&mut conn, &deployment).await?;
-    let nodes = nodes.into_iter().map(|node| {
-        let (def_id, driver_type) = makers.get(&node.guresid).cloned().unwrap_or_default();
-        NodeProgress {
-            id: node.res_id,
-            r#type: node.resource_type,
-            class: node.class,
-            guresid: node.guresid,
-            def_id,
-            driver_type,
-            status: node.state,
-            attempt: node.attempt,
-            started_at: node.started_at.map(Into::into),
-            finished_at: node.finished_at.map(Into::into),
-            error: node.error.map(|error| NodeError {
-                code: text(&error, "code"),
-                message: text(&error, "message"),
-            }),
-        }
+    let nodes = nodes.into_iter().map(|node| NodeProgress {
+        id: node.res_id,
+        r#type: node.resource_type,
+        class: node.class,
+        guresid: node.guresid,
+        def_id: node.def_id,
+        driver_type: node.driver_type,
+        status: node.state,
+        attempt: node.attempt,
+        started_at: node.started_at.map(Into::into),
+        finished_at: node.finished_at.map(Into::into),
+        error: node.error.map(|error| NodeError {
+            code: text(&error, "code"),
+            message: text(&error, "message"),
+        }),
     });
     Ok(Json(DeploymentProgress {
         deployment_id: deployment.id,
@@ -220,25 +213,6 @@ async fn progress(
         nodes: nodes.collect(),
         delivery: deployment.delivery.as_ref().and_then(|json| Delivery::deserialize(json).ok()),
     }))
-}
-
-/// Definition and driver of each resource, by GUResID: as the deployment's graph says, and for what
-/// the graph leaves out, as the active resources say.
-async fn makers(
-    conn: &mut AnyConnection,
-    scope: &EnvScope,
-    deployment: &Row,
-) -> Result<BTreeMap<String, (String, String)>> {
-    let mut makers = BTreeMap::new();
-    for resource in active_resource::list(&mut *conn, scope).await? {
-        makers.insert(resource.guresid, (resource.def_id, resource.driver_type));
-    }
-    let Some(id) = &deployment.graph_id else { return Ok(makers) };
-    let graph = graph::find(conn, scope, id).await?;
-    for node in graph.into_iter().flat_map(|graph| graph.nodes) {
-        makers.insert(text(&node, "guresid"), (text(&node, "def_id"), text(&node, "driver_type")));
-    }
-    Ok(makers)
 }
 
 fn text(json: &Value, member: &str) -> String {

@@ -104,7 +104,7 @@ async fn get(
     if let Some(row) = store::find(&mut *state.db.read().await?, &scope, &id).await? {
         return read(&row).map(Json);
     }
-    let id = id.strip_prefix("humanitec/").unwrap_or(&id);
+    let id = built_in::id(&id);
     let found = built_in::all().find(|driver| driver.id == id);
     found.map(Json).ok_or_else(|| missing(id))
 }
@@ -194,14 +194,11 @@ pub(super) async fn check_reference(
     resource_type: &str,
 ) -> Result<()> {
     let (org, id) = driver_type.split_once('/').unwrap_or(("", driver_type));
-    let makes = if org == built_in::ORG {
-        built_in::makes(id).map(str::to_owned)
-    } else if org == scope.org() {
+    let mut makes = built_in::makes(org, id).map(str::to_owned);
+    if makes.is_none() && org == scope.org() {
         let row = store::find(&mut *conn, scope, id).await?;
-        row.as_ref().map(read).transpose()?.map(|driver| driver.r#type)
-    } else {
-        None
-    };
+        makes = row.as_ref().map(read).transpose()?.map(|driver| driver.r#type);
+    }
     match makes {
         None => Err(unknown(conn, scope, driver_type).await?),
         Some(makes) if makes == built_in::ANY || makes == resource_type => Ok(()),

@@ -5,7 +5,7 @@ use downbeat_api::{
     ErrorBody,
     environment::{CreateEnvironment, Environment, PatchEnvironment},
 };
-use downbeat_core::id::Grammar;
+use downbeat_core::{builtin, id::Grammar};
 use downbeat_store::{
     AnyConnection, AppScope, EnvScope, Tx, commit, deployment,
     environment::{self as store, Environment as Row},
@@ -21,10 +21,6 @@ use crate::{
     bootstrap::FIRST_ENVIRONMENT_TYPE,
     extract::{Body, Path},
 };
-
-/// Drivers whose resources are nothing outside the database: forgetting them removes them.
-pub(super) const DRIVERS_WITHOUT_WORLD: [&str; 3] =
-    ["humanitec/echo", "humanitec/static", "humanitec/template"];
 
 /// Operations of this noun.
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -118,7 +114,7 @@ pub(super) async fn remove(tx: &mut Tx, scope: &EnvScope) -> Result<()> {
     let left: Vec<&str> = drivers
         .iter()
         .map(String::as_str)
-        .filter(|driver| !DRIVERS_WITHOUT_WORLD.contains(driver))
+        .filter(|driver| !builtin::changes_nothing(driver))
         .collect();
     if !left.is_empty() {
         let drivers = left.join("`, `");

@@ -1,7 +1,8 @@
 //! `/orgs/{orgId}/apps/{appId}/sets`: deployment sets.
 //!
 //! Sets are never edited: applying a delta makes another set. In v1 a 404 here is a bare JSON
-//! string, not the common body.
+//! string, not the common body: the descriptions of the operations say so, and [`crate::router`]
+//! acts on it.
 
 use axum::{Json, extract::State};
 use downbeat_api::{
@@ -49,9 +50,9 @@ async fn list(
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
 ) -> Result<Json<Vec<Set>>> {
-    let scope = caller.may_read(&org).map_err(Problem::bare_if_missing)?.app(&app);
+    let scope = caller.may_read(&org)?.app(&app);
     let mut conn = state.db.read().await?;
-    application::require(&mut conn, &scope).await.map_err(Problem::bare_if_missing)?;
+    application::require(&mut conn, &scope).await?;
     let rows = store::list(&mut conn, &scope).await?;
     Ok(Json(rows.into_iter().map(|row| Set::new(row.id, &row.content)).collect()))
 }
@@ -82,7 +83,7 @@ async fn get(
     Path((org, app, id)): Path<(String, String, String)>,
     Query(compare): Query<Compare>,
 ) -> Result<Json<SetOrDelta>> {
-    let scope = caller.may_read(&org).map_err(Problem::bare_if_missing)?.app(&app);
+    let scope = caller.may_read(&org)?.app(&app);
     let mut conn = state.db.read().await?;
     let set = find(&mut conn, &scope, &id).await?;
     let Some(other) = compare.diff.filter(|other| !other.is_empty()) else {
@@ -110,7 +111,7 @@ async fn diff(
     caller: Caller,
     Path((org, app, id, source)): Path<(String, String, String, String)>,
 ) -> Result<Json<PlainDelta>> {
-    let scope = caller.may_read(&org).map_err(Problem::bare_if_missing)?.app(&app);
+    let scope = caller.may_read(&org)?.app(&app);
     let mut conn = state.db.read().await?;
     let set = find(&mut conn, &scope, &id).await?;
     let source = find(&mut conn, &scope, &source).await?;
@@ -139,7 +140,7 @@ async fn apply(
     Path((org, app, id)): Path<(String, String, String)>,
     Body(request): Body<DeltaRequest>,
 ) -> Result<Json<String>> {
-    let scope = caller.may_change(&org).map_err(Problem::bare_if_missing)?.app(&app);
+    let scope = caller.may_change(&org)?.app(&app);
     let change = delta::change(&request)?;
     let mut tx = state.db.write().await?;
     let base = find(&mut tx, &scope, &id).await?;
@@ -166,7 +167,7 @@ async fn resources(
     caller: Caller,
     Path((org, app, id)): Path<(String, String, String)>,
 ) -> Result<Json<Vec<ResourceInputs>>> {
-    let scope = caller.may_read(&org).map_err(Problem::bare_if_missing)?.app(&app);
+    let scope = caller.may_read(&org)?.app(&app);
     let set = find(&mut *state.db.read().await?, &scope, &id).await?.content;
     let workloads = set.modules.iter().map(|(id, module)| workload_inputs(id, module));
     let private = set.modules.iter().flat_map(|(module, body)| {
@@ -203,9 +204,9 @@ fn resource_inputs(id: String, resource: &Resource) -> ResourceInputs {
 
 /// The set of this id; `0` is the empty one, which every application has.
 async fn find(conn: &mut AnyConnection, scope: &AppScope, id: &str) -> Result<StoredSet> {
-    application::require(&mut *conn, scope).await.map_err(Problem::bare_if_missing)?;
+    application::require(&mut *conn, scope).await?;
     let set = store::find(conn, scope, id).await?;
-    set.ok_or_else(|| Problem::not_found("set", id).bare_if_missing())
+    set.ok_or_else(|| Problem::not_found("set", id))
 }
 
 /// The set that a delta makes of another.

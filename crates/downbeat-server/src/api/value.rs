@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     application,
-    common::check_grammar,
+    common::{check_grammar, check_store},
     environment,
     value_set_version::{Action, Record, record},
 };
@@ -34,8 +34,6 @@ use crate::{
 
 /// Longest value, in bytes.
 const LONGEST_VALUE: usize = 1024 * 1024;
-/// The built-in store of v1: it cannot be named in a reference.
-const BUILT_IN_STORE: &str = "humanitec";
 
 /// Operations of this noun.
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -415,10 +413,10 @@ impl Content {
         match (value, store, r#ref, version) {
             (Some(value), None, None, None) => Ok(Self::Sealed(Secret::new(value))),
             (Some(_), ..) => wrong("`value` excludes `store`, `ref` and `version`"),
-            (None, Some(store), Some(_), _) if store == BUILT_IN_STORE => {
-                wrong("`store` cannot be the built-in one")
+            (None, Some(store), Some(key), version) => {
+                check_store(&store, "/secret_ref")?;
+                Ok(Self::Reference { store, key, version })
             }
-            (None, Some(store), Some(key), version) => Ok(Self::Reference { store, key, version }),
             (None, ..) => wrong("it needs `store` and `ref`, or `value`"),
         }
     }

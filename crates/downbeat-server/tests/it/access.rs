@@ -84,7 +84,7 @@ async fn other_roles_only_read() {
 }
 
 /// Another organization on the same server, and the token of its administrator.
-async fn neighbour(server: &Server) -> String {
+pub(crate) async fn neighbour(server: &Server) -> String {
     let first = FirstOrganization {
         org_id: "neighbour".to_owned(),
         org_name: "Neighbour".to_owned(),
@@ -126,6 +126,70 @@ async fn no_operation_tells_a_neighbour_anything() {
     let _ = other.get(&tokens).await.refused(403, "API-403");
     let body = json!({ "id": "t", "type": "static" });
     let _ = other.post(&tokens, body).await.refused(403, "API-403");
+}
+
+/// The local store keeps the secrets of all organizations, under keys that can be guessed.
+#[tokio::test]
+async fn nobody_refers_to_what_the_server_sealed() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let other = server.with_token(&neighbour(&server).await);
+    let app = json!({ "id": "shop", "name": "Shop" });
+    let secret = json!({ "key": "KEY", "description": "", "is_secret": true, "value": "mine" });
+    let definition = json!({
+        "id": "dns-1", "name": "n", "type": "dns", "driver_type": "humanitec/echo",
+        "driver_inputs": { "secrets": { "a": "mine" } },
+    });
+    for (client, org) in [(&admin, "acme"), (&other, "neighbour")] {
+        client.post(&format!("/orgs/{org}/apps"), app.clone()).await.is(201);
+        client.post(&format!("/orgs/{org}/apps/shop/values"), secret.clone()).await.is(201);
+        client.post(&format!("/orgs/{org}/resources/defs"), definition.clone()).await.is(200);
+    }
+    let value = admin.get("/orgs/acme/apps/shop/values").await.json(200)[0].clone();
+    let shown = admin.get("/orgs/acme/resources/defs/dns-1").await.json(200);
+    let stolen = [
+        json!({ "store": value["secret_store_id"], "ref": value["secret_key"] }),
+        shown["driver_inputs"]["secret_refs"]["a"].clone(),
+    ];
+    // Not even one's own: such a reference would stay when the secret changes hands.
+    for (client, org) in [(&other, "neighbour"), (&admin, "acme")] {
+        let values = [
+            format!("/orgs/{org}/apps/shop/values"),
+            format!("/orgs/{org}/apps/shop/envs/development/values"),
+        ];
+        let definitions = format!("/orgs/{org}/resources/defs");
+        for reference in &stolen {
+            let new = json!({
+                "key": "NEW", "description": "", "is_secret": true, "secret_ref": reference,
+            });
+            let change = json!({ "description": "", "secret_ref": reference });
+            let inputs = json!({ "secret_refs": { "a": { "deep": reference } } });
+            let mut define = definition.clone();
+            define["id"] = json!("dns-2");
+            define["driver_inputs"] = inputs.clone();
+            let redefine = json!({ "name": "n", "driver_inputs": inputs });
+            let (key, own) = (format!("{}/KEY", values[0]), format!("{definitions}/dns-1"));
+            for (verb, path, body) in [
+                ("POST", &values[0], &new),
+                ("POST", &values[1], &new),
+                ("PUT", &key, &change),
+                ("PATCH", &key, &change),
+                ("POST", &definitions, &define),
+                ("PUT", &own, &redefine),
+                ("PATCH", &own, &redefine),
+            ] {
+                let answer = client.send(verb, path, Some(body.clone())).await.json(400);
+                let hint = answer["details"]["hint"].as_str().unwrap();
+                assert!(hint.contains("`value`"), "{verb} {path}: {answer}");
+            }
+        }
+    }
+    for (client, org) in [(&admin, "acme"), (&other, "neighbour")] {
+        let values = client.get(&format!("/orgs/{org}/apps/shop/values")).await.json(200);
+        assert_eq!(values.as_array().unwrap().len(), 1);
+        let key = values[0]["secret_key"].as_str().unwrap();
+        assert!(key.starts_with(&format!("orgs--{org}--")), "{key}");
+    }
 }
 
 #[tokio::test]

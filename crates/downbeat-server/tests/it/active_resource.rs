@@ -58,6 +58,11 @@ async fn what_is_needed_is_not_deleted() {
     let refused = admin.delete(&path).await.refused(409, "API-409");
     assert!(refused.contains("dns.default#shared.site"), "{refused}");
 
+    // The cluster is not in the graph that the API shows, but the deployment needs it.
+    let cluster = format!("{DEV}/resources/k8s-cluster/k8s-cluster");
+    let refused = admin.delete(&cluster).await.refused(409, "API-409");
+    assert!(refused.contains("last deployment"), "{refused}");
+
     // Once a deployment goes without it, it can go.
     admin.post(&format!("{DEV}/deploys"), json!({"set_id": "0"})).await.is(201);
     let _ = admin.delete(&path).await.refused(409, "API-409");
@@ -78,6 +83,9 @@ async fn a_resource_is_forgotten_and_comes_back_as_another() {
         .refused(404, "API-404");
     admin.delete(&format!("{DEV}/resources/dns.default/shared.site?detach=true")).await.is(204);
     admin.post(&format!("{DEV}/deploys"), json!({})).await.is(201);
+    let cluster = format!("{DEV}/resources/k8s-cluster/k8s-cluster");
+    let refused = admin.delete(&format!("{cluster}?detach=true")).await.refused(409, "API-409");
+    assert!(refused.contains("under way"), "{refused}");
     engine::succeed(&server).await;
     let after = dns(&admin).await;
     assert_ne!(after["gu_res_id"], before["gu_res_id"]);

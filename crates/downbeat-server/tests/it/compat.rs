@@ -19,7 +19,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "DELETE /orgs/{orgId}/env-types/{envTypeId} 204: no body",
         "HTTP forbids a body with 204, whatever the v1 document says",
     ),
-    // nouns 2
     (
         "* 200 */modules/*/deploy: `*` is not always there",
         "a module is answered as it was sent: filled-in defaults would change the name of the set \

@@ -169,9 +169,9 @@ async fn secrets_become_references() {
         })
     );
     let key = "orgs--acme--resources--defs--pg-1--driver_secrets--password";
-    assert_eq!(server.vault.versions(key), ["hunter2"]);
+    assert_eq!(server.vault.versions(key).await, ["hunter2"]);
     let port = "orgs--acme--resources--defs--pg-1--driver_secrets--credentials--port";
-    assert_eq!(server.vault.versions(port), ["5"]);
+    assert_eq!(server.vault.versions(port).await, ["5"]);
 
     // Every update that writes a secret raises its version by one, even with the same plaintext.
     let path = format!("{DEFS}/pg-1");
@@ -203,6 +203,67 @@ async fn secrets_become_references() {
     let patched = admin.patch(&path, patch).await.json(200);
     let url = &patched["driver_inputs"]["secret_refs"]["agent_url"];
     assert_eq!(*url, json!({"store": "s", "ref": "r"}));
+}
+
+#[tokio::test]
+async fn what_only_looks_like_a_placeholder_is_sealed() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let secrets = json!({
+        "open": "plain-1${x", "word": "plain-2${HOME}", "value": "plain-3${values.x}",
+        "broken": "plain-4${values[}", "escaped": "plain-5$\\{context.app.id}", "deep": {"n": "plain-6${a b}"},
+    });
+    let more = json!({"driver_inputs": {"values": {"shown": "not-secret"}, "secrets": secrets}});
+    create(&admin, &with(minimal("dns-1"), more)).await;
+    let path = format!("{DEFS}/dns-1");
+    let patch = json!({"driver_inputs": {"secret_refs": {"given": {"value": "plain-7${"}}}});
+    admin.patch(&path, patch).await.is(200);
+    assert!(server.database_holds("not-secret"));
+    assert!(!server.database_holds("plain-"));
+    let key = |path: &str| format!("orgs--acme--resources--defs--dns-1--driver_secrets--{path}");
+    for (path, plaintext) in [
+        ("open", "plain-1${x"),
+        ("word", "plain-2${HOME}"),
+        ("value", "plain-3${values.x}"),
+        ("broken", "plain-4${values[}"),
+        // What a definition has to escape is kept as it is meant.
+        ("escaped", "plain-5${context.app.id}"),
+        ("deep--n", "plain-6${a b}"),
+        ("given", "plain-7${"),
+    ] {
+        assert_eq!(server.vault.versions(&key(path)).await, [plaintext], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_definition_leaves_no_secret() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    create(&admin, &with(minimal("dns-1"), json!({"criteria": [{}]}))).await;
+    let more = json!({"criteria": [{}], "driver_inputs": {"secrets": {"a": "x"}}});
+    let _ = admin.post(DEFS, with(minimal("dns-2"), more)).await.refused(409, "API-409");
+    let key = "orgs--acme--resources--defs--dns-2--driver_secrets--a";
+    assert!(server.vault.versions(key).await.is_empty());
+}
+
+#[tokio::test]
+async fn built_in_drivers_have_a_second_name() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let path = format!("{DEFS}/dns-1");
+    let second = json!({"driver_type": "downbeat/dns-wildcard"});
+    let made = create(&admin, &with(minimal("dns-1"), second)).await;
+    assert_eq!(made["driver_type"], "downbeat/dns-wildcard");
+    let put = admin.put(&path, json!({"name": "n", "driver_type": "downbeat/echo"})).await;
+    assert_eq!(put.json(200)["driver_type"], "downbeat/echo");
+    let other = json!({"driver_type": "downbeat/hpa"});
+    let _ = admin.post(DEFS, with(minimal("dns-2"), other)).await.refused(400, "API-400");
+    let none = json!({"driver_type": "downbeat/none"});
+    let _ = admin.post(DEFS, with(minimal("dns-2"), none)).await.refused(400, "RES-104");
+    for name in ["echo", "humanitec%2Fecho", "downbeat%2Fecho"] {
+        let driver = admin.get(&format!("/orgs/acme/resources/drivers/{name}")).await.json(200);
+        assert_eq!(driver["id"], "echo");
+    }
 }
 
 #[tokio::test]

@@ -130,6 +130,28 @@ async fn a_copy_starts_from_a_deployment_that_outlives_its_environment() {
 }
 
 #[tokio::test]
+async fn what_is_only_described_goes_with_its_environment() {
+    let (server, admin) = shop::open().await;
+    shop::define(&admin).await;
+    let git = json!({ "name": "cluster", "driver_type": "humanitec/k8s-cluster-git" });
+    admin.put("/orgs/acme/resources/defs/cluster", git).await.is(200);
+    let wildcard = json!({ "name": "dns", "driver_type": "downbeat/template" });
+    admin.put("/orgs/acme/resources/defs/any-dns", wildcard).await.is(200);
+    admin.post(ENVS, json!({ "id": "qa", "name": "QA" })).await.is(201);
+    let body = json!({ "delta_id": shop::delta(&admin).await, "comment": "" });
+    admin.post(&format!("{DEV}/deploys"), body).await.is(201);
+    engine::succeed(&server).await;
+    let resources = admin.get(&format!("{DEV}/resources")).await.json(200);
+    let drivers: Vec<_> =
+        resources.as_array().unwrap().iter().map(|one| &one["driver_type"]).collect();
+    for driver in ["humanitec/k8s-cluster-git", "downbeat/template"] {
+        assert!(drivers.contains(&&json!(driver)), "{drivers:?}");
+    }
+    admin.delete(DEV).await.is(204);
+    let _ = admin.get(DEV).await.refused(404, "API-404");
+}
+
+#[tokio::test]
 async fn what_a_driver_made_outside_has_to_go_first() {
     let (server, admin) = shop::open().await;
     shop::define(&admin).await;

@@ -9,29 +9,28 @@
 )]
 
 mod access;
+mod active_resource;
 mod application;
 mod compat;
-mod environment;
-mod environment_type;
-mod limits;
-mod organization;
-mod routing;
-mod token;
-mod typed_client;
-mod user;
-mod value;
-mod value_set_version;
-
-// nouns 2
-mod active_resource;
 mod definition;
 mod delta;
 mod deployment;
 mod driver;
 mod engine;
+mod environment;
+mod environment_type;
 mod graph;
+mod limits;
+mod openapi;
+mod organization;
 mod resource_class;
 mod resource_type;
+mod routing;
 mod score;
 mod set;
 mod shop;
+mod token;
+mod typed_client;
+mod user;
+mod value;
+mod value_set_version;

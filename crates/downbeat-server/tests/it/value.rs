@@ -1,4 +1,4 @@
-use downbeat_testkit::{Client, Server};
+use downbeat_testkit::{Client, Server, ports::STORE};
 use serde_json::{Value, json};
 
 const APP: &str = "/orgs/acme/apps/shop/values";
@@ -79,9 +79,9 @@ async fn secrets_go_to_the_store_and_never_come_back() {
     let store_key = "orgs--acme--apps--shop--secret_values--KEY";
     assert_eq!(secret["value"], "");
     assert_eq!(secret["secret_key"], store_key);
-    assert_eq!(secret["secret_store_id"], "test-store");
+    assert_eq!(secret["secret_store_id"], STORE);
     assert_eq!(secret["secret_version"], "1");
-    assert_eq!(server.vault.versions(store_key), ["k1"]);
+    assert_eq!(server.vault.versions(store_key).await, ["k1"]);
 
     let path = &format!("{APP}/KEY");
     // The same plaintext again counts as well: v1 clients send it with each change.
@@ -89,7 +89,7 @@ async fn secrets_go_to_the_store_and_never_come_back() {
     assert_eq!(admin.put(path, body).await.json(200)["secret_version"], "2");
     let body = json!({ "secret_ref": { "value": "k2" } });
     assert_eq!(admin.patch(path, body).await.json(200)["secret_version"], "3");
-    assert_eq!(server.vault.versions(store_key), ["k1", "k1", "k2"]);
+    assert_eq!(server.vault.versions(store_key).await, ["k1", "k1", "k2"]);
     let body = json!({ "description": "only the text" });
     assert_eq!(admin.put(path, body).await.json(200)["secret_version"], "3");
 

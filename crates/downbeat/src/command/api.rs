@@ -17,15 +17,16 @@ pub(crate) async fn run(arguments: Api) -> Result<(), Failure> {
         "patch" => Method::PATCH,
         "delete" => Method::DELETE,
         other => {
-            return Err(Failure::Usage(format!(
+            return Err(Failure::usage(format!(
                 "{other:?} is not a method; use get, post, put, patch or delete"
             )));
         }
     };
     let body = arguments.data_json.as_deref().map(serde_json::from_str::<Json>).transpose();
-    let body = body.map_err(|error| Failure::Usage(format!("the body is not JSON: {error}")))?;
+    let body = body.map_err(|error| Failure::usage(format!("the body is not JSON: {error}")))?;
     let session = Session::open(&arguments.connection).await?;
-    let answer = session.client.send::<Json>(method, &arguments.path, body).await;
+    let path = format!("/{}", arguments.path.trim_start_matches('/'));
+    let answer = session.client.send::<Json>(method, &path, body).await;
     session.close().await;
     let answer = answer?;
     if answer.is_null() { Ok(()) } else { out(&format!("{answer:#}\n")) }

@@ -1,30 +1,52 @@
 //! `downbeat apply`
 
 use downbeat_api::client::{Client, Method, path};
-use downbeat_core::{Json, definition_file::DefinitionFile};
+use downbeat_core::{Criteria, Json, definition_file::DefinitionFile};
 
 use crate::{
     cli::Apply,
-    report::{Failure, Style, paint},
+    report::{Failure, Style, paint, say},
     session::Session,
-    starter,
+    starter::{self, Located},
 };
 
 pub(crate) async fn run(arguments: Apply) -> Result<(), Failure> {
     let definitions = starter::from_paths(&arguments.file)?;
     let session = Session::open(&arguments.connection).await?;
-    let mut result = Ok(());
-    for definition in &definitions {
-        match apply(&session.client, &session.org, definition).await {
-            Ok(word) => eprintln!("{} definition {}", paint(Style::Green, word), definition.id),
-            Err(failure) => {
-                result = Err(failure);
-                break;
-            }
-        }
-    }
+    let result = apply_all(&session, &definitions).await;
     session.close().await;
     result
+}
+
+async fn apply_all(session: &Session, definitions: &[Located]) -> Result<(), Failure> {
+    for one in definitions {
+        let definition = &one.definition;
+        let applied = apply(&session.client, &session.org, definition).await;
+        let word = applied.map_err(|failure| failure.at(one.place()))?;
+        let (id, what) = (&definition.id, what_it_matches(definition));
+        say(format_args!("{} definition {id}: {what}", paint(Style::Green, word)));
+    }
+    Ok(())
+}
+
+/// The type, and under which conditions.
+fn what_it_matches(definition: &DefinitionFile) -> String {
+    let criteria: Vec<String> = definition.criteria.iter().map(condition).collect();
+    let when =
+        if criteria.is_empty() { "never matches".to_owned() } else { criteria.join("; or ") };
+    format!("{}, {when}", definition.resource_type)
+}
+
+fn condition(criteria: &Criteria) -> String {
+    let dimensions = [
+        ("app", &criteria.app_id),
+        ("env", &criteria.env_id),
+        ("env type", &criteria.env_type),
+        ("resource", &criteria.res_id),
+    ];
+    let named = dimensions.into_iter().filter_map(|(name, id)| Some((name, id.as_deref()?)));
+    let named = named.filter(|(_, id)| !id.is_empty()).map(|(name, id)| format!(", {name} {id}"));
+    format!("class {}{}", criteria.class(), named.collect::<String>())
 }
 
 /// Creates the definition, or replaces it and makes its criteria equal to those of the file.
@@ -40,14 +62,12 @@ async fn apply(
         Ok(known) => {
             let known_type = known.get("type").and_then(Json::as_str);
             if known_type != Some(definition.resource_type.as_str()) {
-                return Err(Failure::with_hint(
-                    format!(
-                        "definition {:?} is of type {:?}, and the type cannot be changed",
-                        definition.id,
-                        known_type.unwrap_or_default()
-                    ),
-                    "Give the definition another id",
-                ));
+                return Err(Failure::new(format!(
+                    "definition {:?} is of type {:?}, and the type cannot be changed",
+                    definition.id,
+                    known_type.unwrap_or_default()
+                ))
+                .hint("Give the definition another id"));
             }
             let mut body = definition.request.clone();
             let criteria = body.remove("criteria").unwrap_or_else(|| Json::Array(Vec::new()));

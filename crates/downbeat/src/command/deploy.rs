@@ -1,318 +1,298 @@
 //! `downbeat deploy`
+//!
+//! Everything that can be refused is refused before anything is created: files are read, then what
+//! is there is looked at, then the application and the environment are made, then it deploys.
 
-use std::{collections::BTreeMap, time::Duration};
+mod progress;
+mod set_id;
+mod summary;
 
-use downbeat_api::client::{Client, Method, path};
-use downbeat_core::{Delta, Json, delta::ModuleDeltas, patch};
-use downbeat_score::Converted;
+use std::collections::BTreeSet;
+
+use downbeat_api::{
+    application::{Application, CreateApplication},
+    client::{self, Method, path},
+    deployment::{Deployment, DeploymentRequest},
+    environment::{CreateEnvironment, Environment},
+};
+use downbeat_core::{Delta, DeploymentSet, Json, delta::ModuleDeltas, patch};
 use serde_json::json;
 
 use crate::{
-    cli::{Deploy, Output},
-    graph_tree,
-    report::{Failure, Style, out, paint},
+    cli::Deploy,
+    place::Place,
+    report::{Failure, choice, count, step},
     score_file,
     session::Session,
 };
 
+/// How often a deployment is asked for again when another one was faster.
+const ATTEMPTS: usize = 5;
+
 pub(crate) async fn run(arguments: Deploy) -> Result<(), Failure> {
     let nothing = arguments.files.is_empty() && arguments.remove.is_empty();
     if nothing && arguments.set.is_none() && arguments.from.is_none() {
-        return Err(Failure::Usage(
-            "nothing to deploy: name Score files, --remove, --set or --from".to_owned(),
+        return Err(Failure::usage(
+            "nothing to deploy: name Score files, --remove, --set or --from",
         ));
     }
-    let converted = score_file::convert_all(&arguments.files, &arguments.score)?;
+    let files = score_file::read_set(&arguments.files, &arguments.score)?;
+    if let Some(name) = arguments.remove.iter().find(|name| files.modules.contains_key(*name)) {
+        return Err(Failure::usage(format!(
+            "--remove {name}: a Score file that is to be deployed describes this workload"
+        )));
+    }
     let session = Session::open(&arguments.connection).await?;
-    let result = Deployment { session: &session, arguments: &arguments }.run(converted).await;
+    let place = Place { session: &session, app: &arguments.app, env: &arguments.env };
+    let result = Deploying { place, arguments: &arguments }.run(files).await;
     session.close().await;
     result
 }
 
-struct Deployment<'a> {
-    session: &'a Session,
+struct Deploying<'a> {
+    place: Place<'a>,
     arguments: &'a Deploy,
 }
 
-fn step(word: &str, text: &str) {
-    eprintln!("{} {text}", paint(Style::Green, &format!("{word:>8}")));
+/// What is to be deployed.
+enum Change {
+    /// Workloads are added, replaced and removed.
+    Delta(Delta),
+    /// A set as it is.
+    Set(String),
+    /// The set of a deployment of another environment.
+    Copy(String),
 }
 
-fn text<'a>(value: &'a Json, member: &str) -> &'a str {
-    value.get(member).and_then(Json::as_str).unwrap_or_default()
-}
-
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
-impl Deployment<'_> {
-    fn client(&self) -> &Client {
-        &self.session.client
+impl Deploying<'_> {
+    async fn run(&self, files: DeploymentSet) -> Result<(), Failure> {
+        let application = self.place.application().await?;
+        let environment = match application {
+            Some(_) => self.place.environment().await?,
+            None => None,
+        };
+        let words = self.words(&files);
+        let change = self.change(files, application.as_ref(), environment.as_ref()).await?;
+        self.create(application.is_none(), environment.is_none()).await?;
+        let request = self.request(&change, &words).await?;
+        let created = self.start(&change, &request).await?;
+        let progress = progress::follow(&self.place, &created.id).await?;
+        summary::print(&self.place, self.arguments, &created.id, &progress).await
     }
 
-    fn app(&self, rest: &[&str]) -> String {
-        path(&[&["orgs", &self.session.org, "apps", &self.arguments.app], rest].concat())
-    }
-
-    fn env(&self, rest: &[&str]) -> String {
-        self.app(&[&["envs", &self.arguments.env], rest].concat())
-    }
-
-    async fn run(&self, converted: Vec<Converted>) -> Result<(), Failure> {
-        self.ensure_environment().await?;
-        let request = self.request(converted).await?;
-        let created: Json =
-            self.client().send(Method::POST, &self.env(&["deploys"]), Some(request)).await?;
-        let id = text(&created, "id").to_owned();
-        let progress = self.follow(&id).await?;
-        self.finish(&id, &progress).await
-    }
-
-    /// The application and the environment, created when that is asked for.
-    async fn ensure_environment(&self) -> Result<(), Failure> {
-        let missing = |error: &downbeat_api::client::Error| error.status() == Some(404);
-        let may_create = self.arguments.create || self.session.local.is_some();
-        let (app, env) = (&self.arguments.app, &self.arguments.env);
-        match self.client().send::<Json>(Method::GET, &self.app(&[]), None).await {
-            Ok(_) => {}
-            Err(error) if missing(&error) && may_create => {
-                let body = json!({"id": app, "name": app, "skip_environment_creation": true});
-                let apps = path(&["orgs", &self.session.org, "apps"]);
-                let _: Json = self.client().send(Method::POST, &apps, Some(body)).await?;
-                step("created", &format!("application {app}"));
+    /// Finds out what to deploy, and whether that is possible here.
+    async fn change(
+        &self,
+        files: DeploymentSet,
+        application: Option<&Application>,
+        environment: Option<&Environment>,
+    ) -> Result<Change, Failure> {
+        if let Some(reference) = &self.arguments.set {
+            if application.is_none() {
+                return Err(self.place.missing().await?);
             }
-            Err(error) if missing(&error) => {
-                return Err(Failure::with_hint(
-                    format!("there is no application {app:?}"),
-                    "Pass --create to create it",
-                ));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        match self.client().send::<Json>(Method::GET, &self.env(&[]), None).await {
-            Ok(_) => Ok(()),
-            Err(error) if missing(&error) && may_create => {
-                let body = json!({"id": env, "name": env, "type": self.arguments.env_type});
-                let envs = self.app(&["envs"]);
-                let _: Json = self.client().send(Method::POST, &envs, Some(body)).await?;
-                step("created", &format!("environment {env} of type {}", self.arguments.env_type));
-                Ok(())
-            }
-            Err(error) if missing(&error) => Err(Failure::with_hint(
-                format!("application {app:?} has no environment {env:?}"),
-                "Pass --create to create it",
-            )),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The body of the deployment request.
-    async fn request(&self, converted: Vec<Converted>) -> Result<Json, Failure> {
-        let comment = &self.arguments.message;
-        if let Some(set) = &self.arguments.set {
-            step("read", &format!("set {}", short(set)));
-            return Ok(json!({"set_id": set, "comment": comment}));
+            return Ok(Change::Set(self.set(reference, environment.is_some()).await?));
         }
         if let Some(from) = &self.arguments.from {
-            let other: Json =
-                self.client().send(Method::GET, &self.app(&["envs", from]), None).await?;
-            let last = other.get("last_deploy").filter(|last| !last.is_null());
-            let last = last.map(|last| text(last, "id").to_owned()).ok_or_else(|| {
+            let history = Place { env: from, ..self.place }.history().await?;
+            let last = history.into_iter().find(|one| one.status == "succeeded");
+            let last = last.ok_or_else(|| {
                 Failure::new(format!("nothing was deployed to environment {from:?} yet"))
             })?;
-            let place = self.env(&["from_deploy_id"]);
-            let () = self.client().send(Method::PUT, &place, Some(json!(last))).await?;
-            step("read", &format!("deployment {last} of environment {from}"));
-            return Ok(json!({"comment": comment}));
+            return Ok(Change::Copy(last.id));
         }
-        let (delta, words) = self.delta(converted);
-        let name = if comment.is_empty() { "downbeat deploy" } else { comment.as_str() };
-        let body = json!({
-            "metadata": {"env_id": self.arguments.env, "name": name},
-            "modules": delta.modules,
-            "shared": delta.shared,
-        });
-        let delta: Json =
-            self.client().send(Method::POST, &self.app(&["deltas"]), Some(body)).await?;
-        step("read", &words);
-        Ok(json!({"delta_id": text(&delta, "id"), "comment": comment}))
-    }
-
-    /// The change that the Score files and `--remove` ask for, and what they say in words.
-    fn delta(&self, converted: Vec<Converted>) -> (Delta, String) {
-        let workloads: Vec<String> = converted.iter().map(|one| one.name.clone()).collect();
-        let resources: usize =
-            converted.iter().map(|one| one.module.externals.len() + one.shared.len()).sum();
-        let mut shared = BTreeMap::new();
-        let mut add = BTreeMap::new();
-        for one in converted {
-            shared.extend(one.shared);
-            add.insert(one.name, serde_json::to_value(&one.module).unwrap_or_default());
-        }
-        let shared = shared.into_iter().map(|(key, resource)| {
-            let value = serde_json::to_value(&resource).unwrap_or_default();
-            patch::Action::add(patch::pointer([key.as_str()]), value)
-        });
-        let mut words = format!(
-            "{} ({}), {}",
-            count(workloads.len(), "workload"),
-            workloads.join(", "),
-            count(resources, "resource")
-        );
-        if workloads.is_empty() {
-            words = format!("without {}", self.arguments.remove.join(", "));
-        } else if !self.arguments.remove.is_empty() {
-            words.push_str(&format!(", without {}", self.arguments.remove.join(", ")));
-        }
-        let modules =
-            ModuleDeltas { add, remove: self.arguments.remove.clone(), ..ModuleDeltas::default() };
-        (Delta { modules, shared: shared.collect() }, words)
-    }
-
-    /// Prints what happens until it is over.
-    async fn follow(&self, id: &str) -> Result<Json, Failure> {
-        let place = self.env(&["deploys", id, "progress"]);
-        let mut shown = Shown::default();
-        let mut wait = Duration::from_millis(10);
-        loop {
-            let progress: Json = self.client().send(Method::GET, &place, None).await?;
-            shown.update(&progress);
-            if matches!(text(&progress, "status"), "succeeded" | "failed") {
-                return Ok(progress);
+        if !self.arguments.remove.is_empty() {
+            match environment {
+                Some(environment) => self.check_removed(environment).await?,
+                None => return Err(self.place.missing().await?),
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_millis(500));
+        }
+        Ok(Change::Delta(delta(files, &self.arguments.remove)))
+    }
+
+    /// The whole id of a set that was named by a part of it, or by a deployment.
+    async fn set(&self, reference: &str, has_history: bool) -> Result<String, Failure> {
+        let (client, org) = (self.place.client(), self.place.org());
+        let history = if has_history { self.place.history().await? } else { Vec::new() };
+        let sets: Vec<Json> = client
+            .send(Method::GET, &path(&["orgs", org, "apps", self.place.app, "sets"]), None)
+            .await?;
+        let sets = sets.iter().filter_map(|set| set.get("id")?.as_str());
+        set_id::find(reference, &history, sets)
+    }
+
+    /// Only a workload that is there can be removed.
+    async fn check_removed(&self, environment: &Environment) -> Result<(), Failure> {
+        let known: BTreeSet<String> = match &environment.from_deploy {
+            None => BTreeSet::new(),
+            Some(base) => {
+                let (client, org) = (self.place.client(), self.place.org());
+                let set = client.set(org, self.place.app, &base.set_id).await?;
+                set.modules.into_keys().collect()
+            }
+        };
+        match self.arguments.remove.iter().find(|name| !known.contains(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                let env = self.place.env;
+                let message = format!("environment {env:?} has no workload {name:?}");
+                let names = known.iter().map(String::as_str);
+                Err(Failure::not_found(message).hint(choice(name, "workloads", names)))
+            }
         }
     }
 
-    async fn finish(&self, id: &str, progress: &Json) -> Result<(), Failure> {
-        let deployment: Json =
-            self.client().send(Method::GET, &self.env(&["deploys", id]), None).await?;
-        if self.arguments.output == Output::Json {
-            out(&format!("{deployment:#}\n"))?;
+    /// Creates the application and the environment where they are missing, if that is asked for.
+    async fn create(&self, application: bool, environment: bool) -> Result<(), Failure> {
+        if !application && !environment {
+            return Ok(());
         }
-        if text(progress, "status") == "failed" {
-            let errors: Vec<Json> = self
-                .client()
-                .send(Method::GET, &self.env(&["deploys", id, "errors"]), None)
-                .await?;
-            for error in &errors {
-                eprintln!(
-                    "{} {} {}: {}",
-                    paint(Style::Red, &format!("{:>8}", text(error, "code"))),
-                    text(error, "scope"),
-                    text(error, "object_id"),
-                    text(error, "message")
-                );
-            }
-            let code = errors.first().map(|error| text(error, "code")).unwrap_or_default();
-            return Err(Failure::Failed {
-                message: format!(
-                    "deployment {id} failed; nothing was given to the target, the last good state \
-                     stands"
-                ),
-                hint: (!code.is_empty())
-                    .then(|| format!("docs/errors/{code}.md explains the code")),
-            });
+        if !self.arguments.create && self.place.session.local.is_none() {
+            let failure = self.place.missing().await?;
+            return Err(failure.also("Pass --create to create it"));
         }
-        let delivery = progress.get("delivery").cloned().unwrap_or_default();
-        let files = delivery.get("files").and_then(Json::as_u64).unwrap_or(0);
-        let files = count(usize::try_from(files).unwrap_or(0), "file");
-        let branch = text(&delivery, "branch");
-        if delivery.get("changed").and_then(Json::as_bool).unwrap_or(false) {
-            let commit = short(text(&delivery, "commit")).to_owned();
-            step("deployed", &format!("{files}, commit {commit} on {branch}"));
-        } else {
-            step("deployed", &format!("{files}, nothing has changed"));
+        let (client, org) = (self.place.client(), self.place.org());
+        let (app, env) = (self.place.app.to_owned(), self.place.env.to_owned());
+        if application {
+            let new = CreateApplication {
+                id: app.clone(),
+                name: app.clone(),
+                env: None,
+                skip_environment_creation: Some(true),
+            };
+            client.create_application(org, &new).await?;
+            step("created", &format!("application {app}"));
         }
-        if self.arguments.output == Output::Text {
-            self.summary(id, &deployment, &delivery).await?;
+        if environment {
+            let kind = &self.arguments.env_type;
+            let new = CreateEnvironment {
+                id: env.clone(),
+                name: env.clone(),
+                r#type: Some(kind.clone()),
+                from_deploy_id: None,
+            };
+            client.create_environment(org, &app, &new).await?;
+            step("created", &format!("environment {env} of type {kind}"));
         }
         Ok(())
     }
 
-    async fn summary(&self, id: &str, deployment: &Json, delivery: &Json) -> Result<(), Failure> {
-        let mut lines = String::new();
-        let graph = text(deployment, "dependency_graph_id");
-        if !graph.is_empty() {
-            let place = self.env(&["resources", "graphs", graph]);
-            let graph: Json = self.client().send(Method::GET, &place, None).await?;
-            let nodes = graph.get("nodes").and_then(Json::as_array);
-            lines.push_str("\nResource graph\n");
-            lines.push_str(&graph_tree::draw(nodes.map_or(&[][..], Vec::as_slice)));
+    /// The request for the deployment. A delta is stored first.
+    async fn request(&self, change: &Change, words: &str) -> Result<DeploymentRequest, Failure> {
+        let comment = self.arguments.message.clone();
+        let mut request =
+            DeploymentRequest { comment: Some(comment.clone()), ..DeploymentRequest::default() };
+        match change {
+            Change::Set(set) => {
+                step("read", &format!("set {set}"));
+                request.set_id = Some(set.clone());
+            }
+            Change::Copy(deployment) => {
+                let from = self.arguments.from.as_deref().unwrap_or_default();
+                step("read", &format!("deployment {deployment} of environment {from}"));
+            }
+            Change::Delta(delta) => {
+                let name = if comment.is_empty() { "downbeat deploy" } else { &comment };
+                let body = json!({
+                    "metadata": {"env_id": self.place.env, "name": name},
+                    "modules": delta.modules,
+                    "shared": delta.shared,
+                });
+                let deltas = path(&["orgs", self.place.org(), "apps", self.place.app, "deltas"]);
+                let stored: Json =
+                    self.place.client().send(Method::POST, &deltas, Some(body)).await?;
+                request.delta_id = stored.get("id").and_then(Json::as_str).map(str::to_owned);
+                step("read", words);
+            }
         }
-        let (location, folder) = (text(delivery, "location"), text(delivery, "path"));
-        let set = short(text(deployment, "set_id"));
-        lines.push_str(&format!("\nManifests   {location}, folder {folder}\n"));
-        lines.push_str(&format!("Deployment  {id}, set {set}\n\nNext\n"));
-        let (org, app, env) = (&self.session.org, &self.arguments.app, &self.arguments.env);
-        let mut next = Vec::new();
-        if location.starts_with('/') {
-            next.push((format!("ls {location}/{folder}"), "what was generated"));
-            next.push((format!("git -C {location} log --stat"), "what each deployment changed"));
+        Ok(request)
+    }
+
+    /// Starts the deployment, after those that are under way.
+    async fn start(
+        &self,
+        change: &Change,
+        request: &DeploymentRequest,
+    ) -> Result<Deployment, Failure> {
+        let waits = self.arguments.wait || self.place.session.local.is_some();
+        for _ in 1..ATTEMPTS {
+            if waits {
+                self.wait_for_others().await?;
+            }
+            match self.try_to_start(change, request).await {
+                Err(error) if error.status() == Some(409) && waits => {}
+                Err(error) if error.status() == Some(409) => {
+                    return Err(Failure::from(error)
+                        .hint("Wait until it has ended, or pass --wait to wait for it"));
+                }
+                result => return Ok(result?),
+            }
         }
-        let place = format!("/orgs/{org}/apps/{app}/envs/{env}/resources");
-        next.push((format!("downbeat api get {place}"), "what exists, and its outputs"));
-        let other = if env == "staging" { "production" } else { "staging" };
-        let again = format!("downbeat deploy --app {app} --env {other} --from {env}");
-        next.push((again, "the same in another environment"));
-        for (command, why) in next {
-            lines.push_str(&format!("  {}\n      {command}\n", paint(Style::Dim, why)));
+        Ok(self.try_to_start(change, request).await?)
+    }
+
+    async fn try_to_start(
+        &self,
+        change: &Change,
+        request: &DeploymentRequest,
+    ) -> client::Result<Deployment> {
+        let Place { app, env, .. } = self.place;
+        let (client, org) = (self.place.client(), self.place.org());
+        if let Change::Copy(deployment) = change {
+            client.rebase_environment(org, app, env, deployment).await?;
         }
-        out(&lines)
+        client.deploy(org, app, env, request).await
+    }
+
+    /// Waits until no deployment of the environment is under way, such as one that a killed process
+    /// left behind.
+    async fn wait_for_others(&self) -> Result<(), Failure> {
+        let is_over = |one: &Deployment| matches!(one.status.as_str(), "succeeded" | "failed");
+        while let Some(other) = self.place.history().await?.into_iter().find(|one| !is_over(one)) {
+            step("waiting", &format!("for deployment {}, which is under way", other.id));
+            let progress = progress::wait(&self.place, &other.id, |_| {}).await?;
+            step("ended", &format!("deployment {}: {}", other.id, progress.status));
+        }
+        Ok(())
+    }
+
+    /// What the Score files and `--remove` ask for, in words.
+    fn words(&self, files: &DeploymentSet) -> String {
+        let without = self.arguments.remove.join(", ");
+        if files.modules.is_empty() {
+            return format!("without {without}");
+        }
+        let names: Vec<&str> = files.modules.keys().map(String::as_str).collect();
+        let private: usize = files.modules.values().map(|module| module.externals.len()).sum();
+        let mut words = format!(
+            "{} ({}), {}",
+            count(names.len(), "workload"),
+            names.join(", "),
+            count(private + files.shared.len(), "resource")
+        );
+        if !without.is_empty() {
+            words.push_str(&format!(", without {without}"));
+        }
+        words
     }
 }
 
-fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
-}
-
-/// What was printed of a deployment's progress.
-#[derive(Default)]
-struct Shown {
-    matched: bool,
-    nodes: BTreeMap<String, String>,
-}
-
-impl Shown {
-    fn update(&mut self, progress: &Json) {
-        let nodes = progress.get("nodes").and_then(Json::as_array);
-        let nodes = nodes.map_or(&[][..], Vec::as_slice);
-        if !self.matched && !nodes.is_empty() {
-            self.matched = true;
-            let definitions: std::collections::BTreeSet<&str> =
-                nodes.iter().map(|node| text(node, "def_id")).collect();
-            step(
-                "matched",
-                &format!(
-                    "{} by {}",
-                    count(nodes.len(), "resource"),
-                    count(definitions.len(), "definition")
-                ),
-            );
-        }
-        for node in nodes {
-            let status = text(node, "status");
-            if !matches!(status, "ready" | "failed") {
-                continue;
-            }
-            let name =
-                format!("{}.{}#{}", text(node, "type"), text(node, "class"), text(node, "id"));
-            if self.nodes.insert(name.clone(), status.to_owned()).as_deref() == Some(status) {
-                continue;
-            }
-            if status == "ready" {
-                step(
-                    "created",
-                    &format!(
-                        "{name} {}",
-                        paint(Style::Dim, &format!("← {}", text(node, "def_id")))
-                    ),
-                );
-            } else {
-                eprintln!("{} {name}", paint(Style::Red, "  failed"));
-            }
-        }
+/// The change that Score files and `--remove` ask for.
+fn delta(files: DeploymentSet, remove: &[String]) -> Delta {
+    let add = files
+        .modules
+        .into_iter()
+        .map(|(name, module)| (name, serde_json::to_value(module).unwrap_or_default()));
+    let shared = files.shared.into_iter().map(|(key, resource)| {
+        let value = serde_json::to_value(resource).unwrap_or_default();
+        patch::Action::add(patch::pointer([key.as_str()]), value)
+    });
+    Delta {
+        modules: ModuleDeltas {
+            add: add.collect(),
+            remove: remove.to_vec(),
+            ..ModuleDeltas::default()
+        },
+        shared: shared.collect(),
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use downbeat_core::{
-    DeploymentSet, assemble, builtin,
+    assemble, builtin,
     definition::Definition,
     definition_file::DefinitionFile,
     matching::Index,
@@ -18,22 +18,21 @@ use downbeat_engine::{
     port::Loaded,
     run::{self, Ports},
 };
-use downbeat_score::Converted;
 use jiff::Timestamp;
 
 use crate::{
     cli::{Render, local_org},
-    report::{Failure, out},
+    report::{Failure, Style, count, out, paint, say},
     score_file, starter,
 };
 
 pub(crate) async fn run(arguments: &Render) -> Result<(), Failure> {
-    let converted = score_file::convert_all(&arguments.files, &arguments.score)?;
-    let set = set(converted)?;
-    let mut definitions = if arguments.definitions.is_empty() {
+    let set = score_file::read_set(&arguments.files, &arguments.score)?;
+    let mut definitions: Vec<DefinitionFile> = if arguments.definitions.is_empty() {
         Vec::new()
     } else {
-        starter::from_paths(&arguments.definitions)?
+        let found = starter::from_paths(&arguments.definitions)?;
+        found.into_iter().map(|one| one.definition).collect()
     };
     let own = definitions.len();
     if !arguments.no_starter {
@@ -47,7 +46,6 @@ pub(crate) async fn run(arguments: &Render) -> Result<(), Failure> {
         env_type: arguments.env_type.clone(),
         deployment: "render".to_owned(),
         comment: String::new(),
-        created_by: String::new(),
         created_at: Timestamp::UNIX_EPOCH,
         set_id: set.id().to_string(),
         set,
@@ -57,6 +55,7 @@ pub(crate) async fn run(arguments: &Render) -> Result<(), Failure> {
         incarnations: BTreeMap::new(),
         pins: BTreeMap::new(),
         cookies: BTreeMap::new(),
+        kept: Vec::new(),
         results: BTreeMap::new(),
     };
     let ports = Ports {
@@ -70,37 +69,18 @@ pub(crate) async fn run(arguments: &Render) -> Result<(), Failure> {
     };
     let objects = run::render(&ports, &loaded).await.map_err(|errors| {
         for error in &errors {
-            eprintln!("{} {} {}: {}", error.code, error.scope, error.object_id, error.message);
+            let code = paint(Style::Red, error.code.as_str());
+            say(format_args!("{code} {} {}: {}", error.scope, error.object_id, error.message));
         }
-        Failure::new(format!("nothing was rendered: {} mistakes", errors.len()))
+        let code = errors.first().map_or("", |error| error.code.as_str());
+        Failure::new(format!("nothing was rendered: {}", count(errors.len(), "mistake"))).code(code)
     })?;
     let texts = parallel::map(&objects, |object| {
         assemble::externalize(object).map(|shown| format!("---\n{}", yaml::to_string(&shown)))
     });
     let text: Result<String, assemble::Error> = texts.into_iter().collect();
-    let text =
-        text.map_err(|error| Failure::Failed { message: error.message, hint: error.hint })?;
+    let text = text.map_err(|error| Failure::new(error.message).maybe_hint(error.hint))?;
     out(&text)
-}
-
-fn set(converted: Vec<Converted>) -> Result<DeploymentSet, Failure> {
-    let mut set = DeploymentSet::default();
-    for one in converted {
-        for (key, resource) in one.shared {
-            match set.shared.get(&key) {
-                Some(known) if *known != resource => {
-                    return Err(Failure::new(format!(
-                        "the shared resource {key:?} is described differently by two Score files"
-                    )));
-                }
-                _ => {
-                    set.shared.insert(key, resource);
-                }
-            }
-        }
-        set.modules.insert(one.name, one.module);
-    }
-    Ok(set)
 }
 
 /// The index of the given definitions; the first `own` win over the rest.
@@ -120,7 +100,7 @@ fn index(definitions: Vec<DefinitionFile>, own: usize) -> Result<Index, Failure>
             }
         }
     }
-    builtin::add_to(&mut index).map_err(|tie| Failure::Internal(tie.to_string()))?;
+    builtin::add_to(&mut index).map_err(Failure::internal)?;
     Ok(index)
 }
 
@@ -129,7 +109,7 @@ fn values(arguments: &[String]) -> Result<Values, Failure> {
     for argument in arguments {
         let (key, value) = argument
             .split_once('=')
-            .ok_or_else(|| Failure::Usage(format!("--value {argument}: expected KEY=VALUE")))?;
+            .ok_or_else(|| Failure::usage(format!("--value {argument}: expected KEY=VALUE")))?;
         values.insert(key.to_owned(), SharedValue::Plain(value.to_owned()));
     }
     Ok(values)

@@ -332,8 +332,54 @@ async fn a_stale_owner_changes_nothing() {
     assert_eq!((old.deployment.as_str(), old.epoch + 1), (new.deployment.as_str(), new.epoch));
     run::run(&ports, &new).await.unwrap();
     let end = scene.end().await;
-    // The first wakes up late.
-    let late = run::run(&stale_ports, &old).await;
-    assert!(matches!(late, Err(JournalError::Fenced)), "{late:?}");
+    // The first wakes up late. Whatever it tries, nothing changes.
+    let row = GraphRow { hash: "h".into(), nodes: Vec::new(), rows: Vec::new() };
+    let records = [NodeRecord { position: 0, outcome: Ok(Default::default()) }];
+    let failed = Ended::Failed(Vec::new());
+    let late = [
+        stale.renew(&old).await,
+        stale.phase(&old, Phase::Read).await,
+        stale.graph(&old, &row).await,
+        stale.start(&old, &[(0, "k".to_owned())]).await,
+        stale.record(&old, &row, &records).await,
+        stale.finish(&old, &failed).await,
+        stale.load(&old).await.map(|_| ()),
+        run::run(&stale_ports, &old).await,
+    ];
+    for (number, late) in late.into_iter().enumerate() {
+        assert!(matches!(late, Err(JournalError::Fenced)), "call {number}: {late:?}");
+    }
     assert_eq!(scene.end().await, end);
+}
+
+/// Credentials that were made before a death are those after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_deployment_keeps_its_credentials() {
+    let scene = Scene::new().await;
+    let (journal, ports) = scene.process(Death::Never).await;
+    let lease = journal.claim().await.unwrap().unwrap();
+    let loaded = journal.load(&lease).await.unwrap();
+    let graph = run::build(&loaded).unwrap();
+    let redis = graph.nodes.iter().find(|node| &*node.key.resource_type == "redis").unwrap();
+    let key = format!("orgs/{ORG}/resources/{}/secrets/.password", redis.guresid);
+    let reference = downbeat_core::SecretRef { store: "local".into(), key, version: None };
+    let references = [reference];
+    let password = async |ports: &Ports| {
+        let opened = ports.secrets.open(ORG, &references).await.unwrap();
+        opened[0].expose().to_owned()
+    };
+    run::run(&ports, &lease).await.unwrap();
+    let first = password(&ports).await;
+    assert_eq!(first.len(), 24);
+    let client = scene.server.admin();
+    client.post(&scene.deploys, json!({})).await.is(201);
+    let (again, ports) = scene.process(Death::After(4)).await;
+    let lease = again.claim().await.unwrap().unwrap();
+    assert!(run::run(&ports, &lease).await.is_err());
+    let (again, ports) = scene.process(Death::Never).await;
+    let lease = again.claim().await.unwrap().unwrap();
+    run::run(&ports, &lease).await.unwrap();
+    assert_eq!(password(&ports).await, first);
+    // Another organization cannot read it, even if it knows where it is.
+    assert!(ports.secrets.open("other", &references).await.is_err());
 }

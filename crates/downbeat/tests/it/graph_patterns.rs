@@ -52,7 +52,6 @@ fn load(pattern: &str, app: &str) -> Loaded {
         env_type: "development".into(),
         deployment: "d".into(),
         comment: String::new(),
-        created_by: String::new(),
         created_at: jiff::Timestamp::UNIX_EPOCH,
         set_id: set.id().to_string(),
         set,
@@ -62,6 +61,7 @@ fn load(pattern: &str, app: &str) -> Loaded {
         incarnations: BTreeMap::new(),
         pins: BTreeMap::new(),
         cookies: BTreeMap::new(),
+        kept: Vec::new(),
         results: BTreeMap::new(),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -65,6 +66,24 @@ impl Terminal {
         said
     }
 
+    /// Starts a server on a free port, and waits until it has said all that it says at the start.
+    pub(crate) fn serve(&self, arguments: &str) -> Serving {
+        let mut command = self.program();
+        command.args(["serve", "--listen", "0"]).args(arguments.split_whitespace());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut out = Vec::new();
+        for line in lines {
+            let is_last =
+                line.contains("DOWNBEAT_TOKEN=") || line.contains("downbeat token --data");
+            out.push(line);
+            if is_last {
+                break;
+            }
+        }
+        Serving { child, out: out.join("\n") }
+    }
+
     /// Runs `git` in the repository of manifests.
     pub(crate) fn git(&self, arguments: &str) -> String {
         let folder = self.manifests();
@@ -94,6 +113,26 @@ impl Terminal {
                 format!("{status} {below}")
             })
             .collect()
+    }
+}
+
+/// A server that runs until this is dropped.
+pub(crate) struct Serving {
+    child: Child,
+    pub(crate) out: String,
+}
+
+impl Serving {
+    /// What stands behind a word of the output, up to the next blank.
+    pub(crate) fn word(&self, before: &str) -> Option<&str> {
+        self.out.split_once(before)?.1.split_whitespace().next()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 }
 

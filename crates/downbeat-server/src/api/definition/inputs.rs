@@ -2,7 +2,8 @@
 //!
 //! A plaintext goes to the vault and only its reference is stored. A secret input that holds
 //! placeholders is needed as text when the graph is built, so it is stored as `{value}` besides;
-//! `sealed` remembers the reference that callers are shown instead.
+//! `sealed` remembers the reference that callers are shown instead. That is a limit: what stands
+//! around a placeholder is readable in the database (`docs/design/secrets-in-git.md`).
 //!
 //! ```text
 //! request ─read─▶ tree of leaves ─seal─▶ stored content ─show─▶ answer
@@ -12,11 +13,14 @@ use std::{collections::BTreeMap, mem};
 
 use downbeat_api::definition as wire;
 use downbeat_core::{
-    Json, JsonMap, Secret, SecretRef, definition::DriverInputs, patch, placeholder,
+    Json, JsonMap, Secret, SecretRef,
+    definition::DriverInputs,
+    patch,
+    placeholder::{self, Segment},
 };
 use downbeat_store::{OrgScope, Tx, definition::Content};
 
-use crate::{AppState, Problem, Result, state::Version};
+use crate::{AppState, Problem, Result, api::common::check_store, state::Version};
 
 /// Deepest nesting of secret inputs.
 const DEEPEST: usize = 32;
@@ -32,6 +36,8 @@ pub(super) enum Node {
     Reference(SecretRef),
     /// A plaintext, to be sealed.
     Plain(Secret),
+    /// A text with placeholders, for the graph. The text around them is not sealed.
+    Expression(Secret),
     /// `null`: in a merge, take away what is there.
     Nothing,
 }
@@ -67,11 +73,35 @@ fn plaintexts(tree: JsonMap, depth: usize) -> Result<Secrets> {
         Ok(match value {
             Json::Null => Node::Nothing,
             Json::Object(below) => Node::Branch(plaintexts(below, depth + 1)?),
-            Json::String(text) => Node::Plain(Secret::new(text)),
-            other => Node::Plain(Secret::new(other.to_string())),
+            Json::String(text) => plaintext(text),
+            other => plaintext(other.to_string()),
         })
     };
     tree.into_iter().map(|(name, value)| Ok((name, node(value)?))).collect()
+}
+
+/// A plaintext: an expression when a placeholder in it means something in a definition, otherwise a
+/// literal, whatever it looks like. What the graph could not read is a literal as well: nothing
+/// that may be a password is left unsealed. Escapes are taken out of a literal here, as the graph
+/// takes them out of an expression.
+fn plaintext(text: String) -> Node {
+    if placeholder::is_literal(&text) {
+        return Node::Plain(Secret::new(text));
+    }
+    let Ok(segments) = placeholder::segments(&text) else { return Node::Plain(Secret::new(text)) };
+    let mut literal = String::with_capacity(text.len());
+    for segment in segments {
+        match segment {
+            Segment::Placeholder(found) if matches!(found.root(), "context" | "resources") => {
+                return Node::Expression(Secret::new(text));
+            }
+            Segment::Placeholder(other) => {
+                literal.extend(["${", other.text, "}"]);
+            }
+            Segment::Text(piece) => literal.push_str(&piece),
+        }
+    }
+    Node::Plain(Secret::new(literal))
 }
 
 /// `secret_refs`: an object with a text under `ref` or `value` is a leaf.
@@ -115,7 +145,7 @@ fn leaf(map: &JsonMap, at: &str) -> Result<Node> {
             (_, Some(_), _) => refuse("`ref` and `value` exclude each other"),
             (Some(_), ..) => refuse("`store` and `value` exclude each other"),
             (.., Some(_)) => refuse("`version` is only valid with `ref`"),
-            _ => Ok(Node::Plain(Secret::new(value))),
+            _ => Ok(plaintext(value)),
         };
     }
     let (Some(store), Some(key)) = (store, key) else {
@@ -125,9 +155,7 @@ fn leaf(map: &JsonMap, at: &str) -> Result<Node> {
     if !literal.into_iter().flatten().all(|text| placeholder::is_literal(text)) {
         return refuse("`store`, `ref` and `version` cannot hold placeholders");
     }
-    if store == "humanitec" {
-        return refuse("the store `humanitec` is internal; send the secret as `value`");
-    }
+    check_store(&store, at)?;
     Ok(Node::Reference(SecretRef { store, key, version }))
 }
 
@@ -177,14 +205,10 @@ pub(super) async fn merge(
             Node::Nothing => None,
             Node::Branch(_) => Some(Json::Object(JsonMap::new())),
             Node::Reference(reference) => Some(as_json(&reference)),
-            Node::Plain(secret) => {
-                let reference = sealer.seal(&path, &secret).await?;
-                if placeholder::is_literal(secret.expose()) {
-                    Some(as_json(&reference))
-                } else {
-                    content.sealed.insert(pointer, reference);
-                    Some(serde_json::json!({ "value": secret.expose() }))
-                }
+            Node::Plain(secret) => Some(as_json(&sealer.seal(&path, &secret).await?)),
+            Node::Expression(text) => {
+                content.sealed.insert(pointer, sealer.seal(&path, &text).await?);
+                Some(serde_json::json!({ "value": text.expose() }))
             }
         };
         put(tree, &path, stored);
@@ -331,6 +355,7 @@ mod tests {
         check(leaf(json!({"store": "s", "value": "x"})), Some("exclude each other"));
         check(leaf(json!({"version": "1", "value": "x"})), Some("only valid with `ref`"));
         check(leaf(json!({"store": "humanitec", "ref": "r"})), Some("is internal"));
+        check(leaf(json!({"store": "local", "ref": "r"})), Some("is internal"));
         check(leaf(json!({"store": "s", "ref": "${context.app.id}"})), Some("placeholders"));
         check(leaf(json!("x")), Some("is a string"));
         check(
@@ -338,6 +363,31 @@ mod tests {
             Some("exclude"),
         );
         check(json!({"secrets": {"a": {"b": 1, "c": ["x"]}}}), None);
+    }
+
+    #[test]
+    fn only_what_the_graph_has_to_read_is_an_expression() {
+        let check =
+            |text: &str, expected: Result<&str, &str>| match (plaintext(text.to_owned()), expected)
+            {
+                (Node::Plain(secret), Ok(literal)) => {
+                    assert_eq!(secret.expose(), literal, "{text}");
+                }
+                (Node::Expression(secret), Err(same)) => {
+                    assert_eq!(secret.expose(), same, "{text}");
+                }
+                _ => panic!("{text} is not what it should be"),
+            };
+        for literal in ["", "x", "a${b", "${", "a${HOME}b", "${a b}", "${values.x}", "${context"] {
+            check(literal, Ok(literal));
+        }
+        check("${resources[}", Ok("${resources[}"));
+        check("a$\\{context.app.id}", Ok("a${context.app.id}"));
+        for expression in
+            ["${context.app.id}", "a${b} ${resources.dns.outputs.host}", "${ context.org.id }"]
+        {
+            check(expression, Err(expression));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The drivers that v1 brings along, under the organization `humanitec`.
+//! The drivers that v1 brings along, under the organization `humanitec` (also `downbeat`).
 //!
 //! Definitions may name all of them; which ones can run is decided by the adapters at deployment.
 
@@ -8,6 +8,9 @@ use serde_json::json;
 
 /// The organization of the built-in drivers.
 pub(crate) const ORG: &str = "humanitec";
+
+/// Another name of that organization. What a client sent is kept as it is.
+const ALIAS: &str = "downbeat";
 
 /// Type of a driver that makes resources of any type.
 pub(crate) const ANY: &str = "*";
@@ -88,9 +91,20 @@ pub(crate) fn all() -> impl Iterator<Item = ResourceDriver> {
     })
 }
 
-/// The type of resource that a built-in driver makes.
-pub(crate) fn makes(id: &str) -> Option<&'static str> {
+/// The type of resource that a built-in driver makes; `org` is that of the reference.
+pub(crate) fn makes(org: &str, id: &str) -> Option<&'static str> {
+    if org != ORG && org != ALIAS {
+        return None;
+    }
     DRIVERS.iter().find(|(known, ..)| *known == id).map(|(_, resource_type, _)| *resource_type)
+}
+
+/// The id in a reference to a built-in driver, or the id alone.
+pub(crate) fn id(reference: &str) -> &str {
+    match reference.split_once('/') {
+        Some((ORG | ALIAS, id)) => id,
+        _ => reference,
+    }
 }
 
 /// Ids of all built-in drivers.
