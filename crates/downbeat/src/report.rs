@@ -142,6 +142,7 @@ impl From<client::Error> for Failure {
             _ => text("hint"),
         };
         let name = if code.is_empty() { status.to_string() } else { code.clone() };
+        let message = message.trim_end_matches('.');
         let mut failure = Self::of(kind, format!("{message} ({name}, HTTP-{status})"))
             .maybe_hint(hint)
             .code(code);

@@ -383,3 +383,52 @@ async fn a_resumed_deployment_keeps_its_credentials() {
     // Another organization cannot read it, even if it knows where it is.
     assert!(ports.secrets.open("other", &references).await.is_err());
 }
+
+/// A process that is killed while the repository takes its push: the push goes through without it,
+/// and the next process finds it there instead of making another commit.
+#[test]
+fn killed_in_the_middle_of_a_push() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use crate::terminal::Terminal;
+
+    let terminal = Terminal::new();
+    let web = "apiVersion: score.dev/v1b1\nmetadata: {name: web}\ncontainers: {main: {image: 'w:1'}}\n";
+    terminal.write("web.yaml", web);
+    let deploy = ["deploy", "web.yaml", "--app", "shop", "--env", "development"];
+    assert!(terminal.program().args(deploy).output().unwrap().status.success());
+
+    for pipe in ["reached", "go", "done"] {
+        let made = terminal.command("mkfifo").arg(terminal.path(pipe)).status().unwrap();
+        assert!(made.success());
+    }
+    let at = |name: &str| terminal.path(name).display().to_string();
+    let hook = |name: &str, text: String| {
+        let path = terminal.write(&format!(".local/share/downbeat/manifests/.git/hooks/{name}"), &text);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let (reached, go, done) = (at("reached"), at("go"), at("done"));
+    hook("pre-receive", format!("#!/bin/sh\necho x > '{reached}'\nread x < '{go}'\n"));
+    hook("post-receive", format!("#!/bin/sh\necho x > '{done}'\n"));
+
+    terminal.write("web.yaml", &web.replace("w:1", "w:2"));
+    let mut process = terminal.program().args(deploy).spawn().unwrap();
+    std::fs::read(&reached).unwrap();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    std::fs::write(&go, "x\n").unwrap();
+    std::fs::read(&done).unwrap();
+    for name in ["pre-receive", "post-receive"] {
+        let hooks = terminal.manifests().join(".git/hooks");
+        std::fs::remove_file(hooks.join(name)).unwrap();
+    }
+    assert_eq!(terminal.commits().len(), 2);
+
+    // The next command resumes what was left, then has nothing to do of its own.
+    let said = terminal.ok("deploy web.yaml --app shop --env development");
+    assert_eq!(terminal.commits().len(), 2, "{}", said.err);
+    let deploys = terminal.ok("api get /orgs/local/apps/shop/envs/development/deploys").out;
+    let deploys: Json = serde_json::from_str(&deploys).unwrap();
+    let statuses: Vec<&Json> = deploys.as_array().unwrap().iter().map(|one| &one["status"]).collect();
+    assert_eq!(statuses, ["succeeded", "succeeded", "succeeded"]);
+}

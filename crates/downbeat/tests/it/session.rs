@@ -400,7 +400,10 @@ fn definition_files_are_read_as_a_whole_first() {
              driver_type: humanitec/echo\n{rest}"
         )
     };
-    terminal.write("platform/a.yaml", &definition("first", "  criteria: [{app_id: shop}, {}]\n"));
+    terminal.write(
+        "platform/a.yaml",
+        &definition("first", "  criteria: [{app_id: shop}, {class: big}]\n"),
+    );
     terminal.write("platform/b.yaml", &definition("second", "  driver_input: {}\n"));
     let said = terminal.downbeat("apply -f platform");
     assert_eq!(said.code, 1);
@@ -415,7 +418,7 @@ fn definition_files_are_read_as_a_whole_first() {
         "{}",
         said.err
     );
-    let first = "created definition first: postgres, class default, app shop; or class default\n";
+    let first = "created definition first: postgres, class default, app shop; or class big\n";
     assert!(said.err.contains(first), "{}", said.err);
     assert!(
         said.err.contains("created definition second: postgres, never matches\n"),
@@ -424,7 +427,7 @@ fn definition_files_are_read_as_a_whole_first() {
     );
 
     // What the server refuses has a place, too.
-    terminal.write("platform/b.yaml", &definition("second!", "  criteria: [{}]\n"));
+    terminal.write("platform/b.yaml", &definition("second!", "  criteria: [{class: big}]\n"));
     let said = terminal.downbeat("apply -f platform/b.yaml");
     assert_eq!(said.code, 1);
     assert!(said.err.contains("platform/b.yaml:3: "), "{}", said.err);
@@ -458,7 +461,8 @@ fn an_interrupted_deployment_is_finished_first() {
 
     terminal.write("worker.yaml", &WORKER.replace("worker:1", "worker:2"));
     terminal.write("hold", "");
-    let mut second = deploy("worker.yaml").stderr(Stdio::piped()).spawn().unwrap();
+    let mut second = deploy("worker.yaml");
+    let mut second = second.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut waited = false;
     for line in BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap) {
         if line.contains("waiting for deployment") {

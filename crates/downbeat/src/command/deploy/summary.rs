@@ -47,12 +47,23 @@ pub(crate) async fn print(
     let deployment: Deployment = serde_json::from_value(deployment).map_err(Failure::internal)?;
     let mut text = graph(place, &deployment).await?;
     let folder = delivery.path.as_deref().unwrap_or_default();
-    text.push_str(&format!("\nManifests   {}, folder {folder}\n", delivery.location));
+    let whose = if is_local(place, delivery) || !is_path(delivery) { "" } else { " on the server" };
+    text.push_str(&format!("\nManifests   {}{whose}, folder {folder}\n", delivery.location));
     text.push_str(&format!("Deployment  {id}\nSet         {}\n\nNext\n", deployment.set_id));
     for (why, command) in next(place, arguments, &deployment, delivery).await? {
         text.push_str(&format!("  {}\n      {command}\n", paint(Style::Dim, why)));
     }
     out(&text)
+}
+
+/// Whether the manifests are in a folder of some machine.
+fn is_path(delivery: &Delivery) -> bool {
+    delivery.location.starts_with('/')
+}
+
+/// Whether the manifests are in a folder of this machine.
+fn is_local(place: &Place<'_>, delivery: &Delivery) -> bool {
+    place.session.local.is_some() && is_path(delivery)
 }
 
 /// Says what went wrong.
@@ -90,7 +101,7 @@ async fn next(
     let app = shell::quote(place.app);
     let env = shell::quote(place.env);
     let mut next = Vec::new();
-    if place.session.local.is_some() && delivery.location.starts_with('/') {
+    if is_local(place, delivery) {
         let folder = delivery.path.as_deref().unwrap_or_default();
         let manifests = shell::quote(&format!("{}/{folder}", delivery.location));
         let repository = shell::quote(&delivery.location);
