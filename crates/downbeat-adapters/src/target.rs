@@ -85,7 +85,8 @@ impl Target for ToGit {
                 time: delivery.time,
                 repository,
             };
-            let committed = self.target.commit(&change).await.map_err(|error| failed(error, &change.owner))?;
+            let committed =
+                self.target.commit(&change).await.map_err(|error| failed(error, &change.owner))?;
             Ok(Delivered {
                 target: "git".to_owned(),
                 location: change.repository.url,

@@ -5,7 +5,11 @@
 #![expect(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a benchmark")]
 #![allow(missing_docs, reason = "criterion's macros make functions")]
 
-use std::{collections::{BTreeMap, HashMap}, hint::black_box, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hint::black_box,
+    sync::Arc,
+};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use downbeat_core::{
@@ -51,8 +55,9 @@ fn matching(bench: &mut Criterion) {
         group.bench_function(BenchmarkId::new("find", definitions), |bench| {
             bench.iter(|| black_box(index.find(black_box(&key), &CONTEXT)).unwrap());
         });
-        let floor: HashMap<String, usize> =
-            (0..definitions).map(|number| (format!("postgres.default.app-{number}"), number)).collect();
+        let floor: HashMap<String, usize> = (0..definitions)
+            .map(|number| (format!("postgres.default.app-{number}"), number))
+            .collect();
         let name = "postgres.default.app-7".to_owned();
         group.bench_function(BenchmarkId::new("floor, one hash look-up", definitions), |bench| {
             bench.iter(|| black_box(floor.get(black_box(&name))).unwrap());
@@ -67,9 +72,12 @@ fn scene(nodes: usize) -> (DeploymentSet, Index) {
     let with = |values| json!({"name": "e", "driver_type": "humanitec/echo", "driver_inputs": {"values": values}});
     let dns = json!({"name": "d", "driver_type": "humanitec/echo", "provision": {"ingress": {}}});
     for (kind, body) in [
-        ("k8s-cluster", echo.clone()), ("redis", echo.clone()), ("dns", dns),
+        ("k8s-cluster", echo.clone()),
+        ("redis", echo.clone()),
+        ("dns", dns),
         ("ingress", with(json!({"h": "${resources.dns.outputs.host}"}))),
-        ("postgres", with(json!({"i": "${resources.config.outputs.x}"}))), ("config", echo),
+        ("postgres", with(json!({"i": "${resources.config.outputs.x}"}))),
+        ("config", echo),
     ] {
         index.insert(&definition(kind, kind, body), Criteria::default()).unwrap();
     }
@@ -105,13 +113,16 @@ fn graphs(bench: &mut Criterion) {
         group.bench_function(BenchmarkId::new("build", built.nodes.len()), |bench| {
             bench.iter(|| black_box(graph::build(black_box(&input))).unwrap());
         });
-        group.bench_function(BenchmarkId::new("floor, one insertion a node", built.nodes.len()), |bench| {
-            bench.iter(|| {
-                let map: HashMap<&ResourceKey, usize> =
-                    built.nodes.iter().enumerate().map(|(at, node)| (&node.key, at)).collect();
-                black_box(map.len())
-            });
-        });
+        group.bench_function(
+            BenchmarkId::new("floor, one insertion a node", built.nodes.len()),
+            |bench| {
+                bench.iter(|| {
+                    let map: HashMap<&ResourceKey, usize> =
+                        built.nodes.iter().enumerate().map(|(at, node)| (&node.key, at)).collect();
+                    black_box(map.len())
+                });
+            },
+        );
     }
 }
 

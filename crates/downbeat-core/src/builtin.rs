@@ -95,9 +95,20 @@ pub fn changes_nothing(driver_type: &str) -> bool {
     let name = driver_type.strip_prefix("humanitec/").or(driver_type.strip_prefix("downbeat/"));
     name.is_some_and(|name| {
         const PURE: [&str; 14] = [
-            "dns-wildcard", "echo", "hpa", "ingress", "k8s-cluster", "k8s-cluster-aks",
-            "k8s-cluster-eks", "k8s-cluster-git", "k8s-cluster-gke", "newapp-io-dns", "static",
-            "template", "volume-nfs", "volume-pvc",
+            "dns-wildcard",
+            "echo",
+            "hpa",
+            "ingress",
+            "k8s-cluster",
+            "k8s-cluster-aks",
+            "k8s-cluster-eks",
+            "k8s-cluster-git",
+            "k8s-cluster-gke",
+            "newapp-io-dns",
+            "static",
+            "template",
+            "volume-nfs",
+            "volume-pvc",
         ];
         PURE.contains(&name)
     })

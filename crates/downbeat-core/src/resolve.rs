@@ -65,7 +65,11 @@ impl Outputs {
     }
 
     /// What stands at a path: one output, or an object of secret ones.
-    fn read(&self, placeholder: &Placeholder<'_>, path: &[&str]) -> Result<Option<Resolved>, Error> {
+    fn read(
+        &self,
+        placeholder: &Placeholder<'_>,
+        path: &[&str],
+    ) -> Result<Option<Resolved>, Error> {
         match (self.find(path), self.secrets_below(path)) {
             (Some(Resolved::Plain(_)), Some(_)) => Err(Error::new(
                 Code::SecretMisuse,

@@ -3,7 +3,7 @@
 //! The built-in catalogue follows spec 07. Where a published schema is not known exactly it is
 //! permissive: published definitions rely on extra outputs.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -67,39 +67,36 @@ impl ResourceType {
 }
 
 /// The types that an organization knows: the built-in ones and its own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    types: BTreeMap<String, ResourceType>,
+    own: BTreeMap<String, ResourceType>,
 }
 
-impl Default for Catalogue {
-    fn default() -> Self {
-        let types = built_in().into_iter().map(|one| (one.id.clone(), one)).collect();
-        Self { types }
-    }
-}
+/// The built-in types by id; made once.
+static BUILT_IN: LazyLock<BTreeMap<String, ResourceType>> =
+    LazyLock::new(|| built_in().into_iter().map(|one| (one.id.clone(), one)).collect());
 
 impl Catalogue {
-    /// Adds a type of the organization; a built-in one is never replaced.
+    /// Adds a type of the organization. One with the id of a built-in type is never found.
     pub fn insert(&mut self, resource_type: ResourceType) {
-        self.types.entry(resource_type.id.clone()).or_insert(resource_type);
+        self.own.insert(resource_type.id.clone(), resource_type);
     }
 
     /// The type with this id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&ResourceType> {
-        self.types.get(id)
+        BUILT_IN.get(id).or_else(|| self.own.get(id))
     }
 
-    /// All types, by id.
+    /// All types: the built-in ones by id, then those of the organization.
     pub fn iter(&self) -> impl Iterator<Item = &ResourceType> {
-        self.types.values()
+        BUILT_IN.values().chain(self.own.values())
     }
 
     /// The known id that is closest to `id`.
     #[must_use]
     pub fn nearest(&self, id: &str) -> Option<&str> {
-        crate::suggest::nearest(id, self.types.keys().map(String::as_str))
+        crate::suggest::nearest(id, self.iter().map(|one| one.id.as_str()))
     }
 }
 

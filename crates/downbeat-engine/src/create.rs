@@ -20,8 +20,9 @@ use futures_util::{StreamExt, stream};
 use crate::{
     parallel,
     port::{
-        BoxFuture, Cookie, CookieChange, Driver, DriverError, Drivers, GraphRow, Journal, JournalError, Lease,
-        NodeError, NodeRecord, NodeResult, Request, Response, SecretOutput, Secrets,
+        BoxFuture, Cookie, CookieChange, Driver, DriverError, Drivers, GraphRow, Journal,
+        JournalError, Lease, NodeError, NodeRecord, NodeResult, Request, Response, SecretOutput,
+        Secrets,
     },
     prepare::{Context, Prepared, prepare},
     schema::Schemas,
@@ -277,7 +278,11 @@ fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
 
 /// Opens the secret inputs and cookies of all steps at once; a step whose secrets cannot be opened
 /// fails.
-async fn open_secrets(at: &Creation<'_>, steps: &mut Vec<Step<'_>>, outcomes: &mut Vec<NodeRecord>) {
+async fn open_secrets(
+    at: &Creation<'_>,
+    steps: &mut Vec<Step<'_>>,
+    outcomes: &mut Vec<NodeRecord>,
+) {
     let mut failed = Vec::new();
     for (number, step) in steps.iter_mut().enumerate() {
         let mut wanted: Vec<SecretRef> = Vec::new();

@@ -12,7 +12,12 @@ use downbeat_core::{
     workload::{self, Scope, Workload},
 };
 
-use crate::{create::Results, parallel, port::{DeploymentError, KeptResource}, prepare};
+use crate::{
+    create::Results,
+    parallel,
+    port::{DeploymentError, KeptResource},
+    prepare,
+};
 
 /// The objects of a deployment, in the order in which they can be applied. Those of `kept`
 /// resources that the graph has no more come after those of the graph.

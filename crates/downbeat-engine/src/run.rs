@@ -209,7 +209,11 @@ async fn deliver(
     delivered.map_err(|error| failed(error.code, error.message, error.hint))
 }
 
-async fn open(ports: &Ports, org: &str, cluster: &Outputs) -> Result<BTreeMap<String, Secret>, String> {
+async fn open(
+    ports: &Ports,
+    org: &str,
+    cluster: &Outputs,
+) -> Result<BTreeMap<String, Secret>, String> {
     let references: Vec<_> =
         cluster.secrets.values().flat_map(SecretExpr::references).cloned().collect();
     if references.is_empty() {

@@ -40,16 +40,21 @@ impl Schemas {
     /// the required ones is, since nobody looks at their values. A required plain output may also
     /// be delivered as a secret.
     #[must_use]
-    pub fn check_outputs(&self, resource_type: &ResourceType, outputs: &mut Outputs) -> Vec<String> {
+    pub fn check_outputs(
+        &self,
+        resource_type: &ResourceType,
+        outputs: &mut Outputs,
+    ) -> Vec<String> {
         let compiled = self.of(resource_type);
         let is_secret = |name: &str| {
             let at = patch::pointer([name]);
             let below = format!("{at}/");
             outputs.secrets.keys().any(|key| *key == at || key.starts_with(&below))
         };
-        let missing = compiled.required.iter().filter(|name| {
-            !outputs.values.contains_key(name.as_str()) && !is_secret(name)
-        });
+        let missing = compiled
+            .required
+            .iter()
+            .filter(|name| !outputs.values.contains_key(name.as_str()) && !is_secret(name));
         let mut found: Vec<String> =
             missing.map(|name| format!("the required output {name:?} is missing")).collect();
         if compiled.values.is_some() {
@@ -86,7 +91,8 @@ impl Compiled {
         let outputs = &resource_type.outputs_schema;
         let mut values = outputs.pointer("/properties/values").unwrap_or(outputs).clone();
         let mut required = required(&values);
-        required.extend(outputs.pointer("/properties/secrets").map(self::required).unwrap_or_default());
+        required
+            .extend(outputs.pointer("/properties/secrets").map(self::required).unwrap_or_default());
         if let Some(values) = values.as_object_mut() {
             values.remove("required");
         }

@@ -31,11 +31,7 @@ pub struct WorkerOptions {
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self {
-            concurrency: 16,
-            poll: Duration::from_secs(5),
-            renew: Duration::from_secs(10),
-        }
+        Self { concurrency: 16, poll: Duration::from_secs(5), renew: Duration::from_secs(10) }
     }
 }
 

@@ -15,8 +15,8 @@ use downbeat_core::{
 use downbeat_engine::{
     Clock, Lease, NodeRecord,
     port::{
-        Cookie, Ended, GraphRow, Journal, JournalError, Journalled, KeptResource, Loaded, NodeResult,
-        NodeRow, Phase,
+        Cookie, Ended, GraphRow, Journal, JournalError, Journalled, KeptResource, Loaded,
+        NodeResult, NodeRow, Phase,
     },
 };
 use sqlx::{AnyConnection, any::AnyRow, query};
@@ -494,9 +494,8 @@ async fn activate(
         Some(cookie) => written(cookie, "active_resource", "cookie")?,
         None => String::new(),
     };
-    let of_the_target = |manifest: &&Manifest| {
-        matches!(manifest.location, Location::Namespace | Location::Cluster)
-    };
+    let of_the_target =
+        |manifest: &&Manifest| matches!(manifest.location, Location::Namespace | Location::Cluster);
     let manifests: Vec<&Manifest> = result.manifests.iter().filter(of_the_target).collect();
     let manifests = written(&manifests, "active_resource", "manifests")?;
     // What exists now; a pin and a scheduled deletion stay as they are.

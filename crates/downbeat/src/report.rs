@@ -186,7 +186,7 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// A question with the nearest name, or all names there are.
+/// What else could be meant: the nearest name, or all names there are.
 pub(crate) fn choice<'a>(
     name: &str,
     what: &str,
@@ -196,7 +196,10 @@ pub(crate) fn choice<'a>(
         return format!("Did you mean {nearest:?}?");
     }
     let known: Vec<&str> = known.collect();
-    if known.is_empty() { format!("There are no {what} yet") } else { known.join(", ") }
+    match known.is_empty() {
+        true => format!("There are no {what} yet"),
+        false => format!("The {what}: {}", known.join(", ")),
+    }
 }
 
 /// Colours that mean something.

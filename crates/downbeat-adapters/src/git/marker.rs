@@ -63,7 +63,7 @@ fn above(root: &str) -> impl Iterator<Item = &str> {
 }
 
 /// What `git grep -z` answers for [`PATTERN`] at a commit: `commit:path NUL line LF`, again and
-/// again. Only the first line of a marker counts.
+/// again. Only the first line of a marker that says something counts.
 pub(super) fn parse(commit: &str, root: &str, mut answer: &[u8]) -> Vec<Marker> {
     let mut markers: Vec<Marker> = Vec::new();
     let mut until = |end: u8| {
@@ -80,8 +80,10 @@ pub(super) fn parse(commit: &str, root: &str, mut answer: &[u8]) -> Vec<Marker> 
         });
         // A folder of that name holds no marker of ours, whatever else it holds.
         let Some(folder) = folder.filter(|at| holds(at, root) || holds(root, at)) else { continue };
-        if markers.iter().all(|known| known.folder != folder) {
-            markers.push(Marker { folder: folder.to_owned(), owner: printable(&line) });
+        let owner = printable(&line);
+        let says = !owner.is_empty() && !owner.starts_with('#');
+        if says && markers.iter().all(|known| known.folder != folder) {
+            markers.push(Marker { folder: folder.to_owned(), owner });
         }
     }
     markers
@@ -154,7 +156,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_whatever_is_in_it() {
-        let answer = b"c:e/.downbeat\0o/a/e\r\nc:e/.downbeat\0second\nc:e/x\ny/.downbeat\0\xff\x1b[m\n\
+        let answer =
+            b"c:e/.downbeat\0o/a/e\r\nc:e/.downbeat\0second\nc:e/x\ny/.downbeat\0\xff\x1b[m\n\
                        c:e/.downbeat/.downbeat\0o\nc:f/.downbeat\0beside\nc:e/d.downbeat\0no\ncut";
         let found = parse("c", "e", answer);
         let found: Vec<_> = found.iter().map(|m| (m.folder.as_str(), m.owner.as_str())).collect();

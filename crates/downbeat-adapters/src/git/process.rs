@@ -47,8 +47,8 @@ const CONFIG: &[&str] = &[
     "submodule.recurse=false",
     "push.followTags=false",
     // A server that accepts and never answers is left long before the limit of the call.
-    "http.lowSpeedLimit=1000",
-    "http.lowSpeedTime=20",
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=60",
     // Fetched objects arrive as one checked pack or not at all, also when the child is killed.
     "fetch.unpackLimit=1",
     "log.showSignature=false",

@@ -456,7 +456,8 @@ async fn odd_file_names_survive() {
     let content: Vec<_> = names.iter().map(|name| (*name, *name)).collect();
     let done = target.commit(&change(&remote, root, "1", &content)).await.unwrap();
     assert_eq!(summary(&done), (true, 1, names.len(), [names.len(), 0, 0]));
-    let mut expected: Vec<_> = names.iter().chain([&".downbeat"]).map(|name| format!("{root}/{name}")).collect();
+    let mut expected: Vec<_> =
+        names.iter().chain([&".downbeat"]).map(|name| format!("{root}/{name}")).collect();
     expected.sort();
     assert_eq!(world.list(&remote, "main"), expected);
     for name in names {

@@ -159,15 +159,11 @@ async fn render_with(loaded: &Loaded, seed: u8, secrets: Arc<MemorySecrets>) -> 
         (node.key.to_string(), result.outputs.clone())
     };
     let outputs = graph.nodes.iter().zip(&results).map(keyed).collect();
-    let cookies = graph
-        .nodes
-        .iter()
-        .zip(&results)
-        .filter_map(|(node, result)| {
-            let driver_type = node.definition.driver_type().to_owned();
-            let cookie = Cookie { driver_type, reference: result.cookie.clone()? };
-            Some((node.guresid.to_string(), cookie))
-        });
+    let cookies = graph.nodes.iter().zip(&results).filter_map(|(node, result)| {
+        let driver_type = node.definition.driver_type().to_owned();
+        let cookie = Cookie { driver_type, reference: result.cookie.clone()? };
+        Some((node.guresid.to_string(), cookie))
+    });
     let cookies = cookies.collect();
     Rendered { graph, objects, files, outputs, cookies, ports }
 }

@@ -1,7 +1,7 @@
 //! Regular expressions. Go's RE2 and the `regex` crate are one family; what differs is small:
 //! it is translated before compiling, and the words for a bad expression are Go's.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::RefCell};
 
 use regex::{Regex, RegexBuilder};
 
@@ -62,8 +62,13 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     function("regexQuoteMeta", &[Str], |_, args| Ok(quote_meta(&args.str(0)).into())),
 ];
 
-/// Compiled expressions kept during one execution.
+/// Compiled expressions kept during one execution, and by each thread from one to the next.
 const CACHE: usize = 32;
+
+thread_local! {
+    /// A definition is executed for many resources: its expressions are compiled once.
+    static KEPT: RefCell<Vec<(String, Regex)>> = const { RefCell::new(Vec::new()) };
+}
 
 fn compile(context: &mut Context, pattern: &Text) -> Result<Regex, Fail> {
     if let Some((_, regex)) = context.regexes.iter().find(|(known, _)| known == pattern) {
@@ -71,12 +76,22 @@ fn compile(context: &mut Context, pattern: &Text) -> Result<Regex, Fail> {
     }
     let text = pattern.to_str();
     context.budget.spend(5_000 + text.len() * 20)?;
-    let regex = RegexBuilder::new(&rewrite(&text))
-        .size_limit(1 << 20)
-        .dfa_size_limit(1 << 20)
-        .nest_limit(100)
-        .build()
-        .map_err(|error| format!("error parsing regexp: {}", go_message(&text, &error)))?;
+    let regex = KEPT.with_borrow_mut(|kept| {
+        if let Some((_, regex)) = kept.iter().find(|(known, _)| *known == text) {
+            return Ok(regex.clone());
+        }
+        let regex = RegexBuilder::new(&rewrite(&text))
+            .size_limit(1 << 20)
+            .dfa_size_limit(1 << 20)
+            .nest_limit(100)
+            .build()
+            .map_err(|error| format!("error parsing regexp: {}", go_message(&text, &error)))?;
+        if kept.len() >= CACHE {
+            kept.remove(0);
+        }
+        kept.push((text.clone().into_owned(), regex.clone()));
+        Ok::<_, String>(regex)
+    })?;
     if context.regexes.len() >= CACHE {
         context.regexes.remove(0);
     }

@@ -393,7 +393,8 @@ fn killed_in_the_middle_of_a_push() {
     use crate::terminal::Terminal;
 
     let terminal = Terminal::new();
-    let web = "apiVersion: score.dev/v1b1\nmetadata: {name: web}\ncontainers: {main: {image: 'w:1'}}\n";
+    let web =
+        "apiVersion: score.dev/v1b1\nmetadata: {name: web}\ncontainers: {main: {image: 'w:1'}}\n";
     terminal.write("web.yaml", web);
     let deploy = ["deploy", "web.yaml", "--app", "shop", "--env", "development"];
     assert!(terminal.program().args(deploy).output().unwrap().status.success());
@@ -404,7 +405,8 @@ fn killed_in_the_middle_of_a_push() {
     }
     let at = |name: &str| terminal.path(name).display().to_string();
     let hook = |name: &str, text: String| {
-        let path = terminal.write(&format!(".local/share/downbeat/manifests/.git/hooks/{name}"), &text);
+        let path =
+            terminal.write(&format!(".local/share/downbeat/manifests/.git/hooks/{name}"), &text);
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     };
     let (reached, go, done) = (at("reached"), at("go"), at("done"));
@@ -429,6 +431,7 @@ fn killed_in_the_middle_of_a_push() {
     assert_eq!(terminal.commits().len(), 2, "{}", said.err);
     let deploys = terminal.ok("api get /orgs/local/apps/shop/envs/development/deploys").out;
     let deploys: Json = serde_json::from_str(&deploys).unwrap();
-    let statuses: Vec<&Json> = deploys.as_array().unwrap().iter().map(|one| &one["status"]).collect();
+    let statuses: Vec<&Json> =
+        deploys.as_array().unwrap().iter().map(|one| &one["status"]).collect();
     assert_eq!(statuses, ["succeeded", "succeeded", "succeeded"]);
 }

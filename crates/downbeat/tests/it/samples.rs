@@ -45,7 +45,9 @@ fn samples(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in entries {
         if entry.is_dir() {
             samples(&entry, found);
-        } else if fs::read_to_string(&entry).is_ok_and(|text| text.contains("apiVersion: score.dev/v1b1")) {
+        } else if fs::read_to_string(&entry)
+            .is_ok_and(|text| text.contains("apiVersion: score.dev/v1b1"))
+        {
             found.push(entry);
         }
     }
@@ -56,9 +58,13 @@ fn teach(index: &mut Index, key: &ResourceKey) {
         return;
     }
     let body = match &*key.resource_type {
-        "volume" => json!({"driver_type": "humanitec/template", "driver_inputs": {"values": {"templates": {
-            "manifests": "v:\n  location: volumes\n  data: {name: 'vol-{{ .id }}', emptyDir: {}}\n"}}}}),
-        "ingress" | "k8s-cluster" | "horizontal-pod-autoscaler" => json!({"driver_type": "humanitec/echo"}),
+        "volume" => {
+            json!({"driver_type": "humanitec/template", "driver_inputs": {"values": {"templates": {
+            "manifests": "v:\n  location: volumes\n  data: {name: 'vol-{{ .id }}', emptyDir: {}}\n"}}}})
+        }
+        "ingress" | "k8s-cluster" | "horizontal-pod-autoscaler" => {
+            json!({"driver_type": "humanitec/echo"})
+        }
         _ => json!({"driver_type": "humanitec/echo", "driver_inputs": {
             "values": {"host": "h.example", "port": 5432, "name": "n", "bucket": "b"},
             "secret_refs": {"username": {"store": "s", "ref": "u"}, "password": {"store": "s", "ref": "p"}}}}),
@@ -77,7 +83,8 @@ fn loaded(path: &Path) -> Loaded {
     let folder = path.parent().unwrap();
     let extension = fs::read_to_string(folder.join("humanitec.score.yaml")).ok();
     let types = Catalogue::default();
-    let document = downbeat_core::yaml::parse(&text, &downbeat_core::yaml::Limits::default()).unwrap();
+    let document =
+        downbeat_core::yaml::parse(&text, &downbeat_core::yaml::Limits::default()).unwrap();
     let resources = document.get("resources").and_then(|resources| resources.entries());
     let aliases: BTreeMap<String, String> = resources
         .unwrap_or_default()
@@ -171,8 +178,10 @@ async fn every_sample_renders() {
                 let kinds: Vec<&str> = objects.iter().map(|object| object.kind.as_str()).collect();
                 let runs = ["Deployment", "Job", "CronJob"].iter().any(|kind| kinds.contains(kind));
                 assert!(runs, "{}: {kinds:?}", path.display());
-                let files: BTreeMap<String, String> = downbeat_core::assemble::files(&objects).unwrap();
-                let text: Json = files.into_iter().map(|(path, text)| (path, Json::from(text))).collect();
+                let files: BTreeMap<String, String> =
+                    downbeat_core::assemble::files(&objects).unwrap();
+                let text: Json =
+                    files.into_iter().map(|(path, text)| (path, Json::from(text))).collect();
                 assert!(!text.to_string().contains("${externals."), "{}", path.display());
             }
             Err(errors) => failures.push(format!("{}: {errors:#?}", path.display())),

@@ -86,12 +86,20 @@ fn nothing_changes_when_nothing_has_changed() {
 }
 
 #[test]
-fn a_removed_workload_goes_with_what_only_it_needed() {
+fn a_removed_workload_goes_and_what_it_needed_stays_until_it_is_deleted() {
     let terminal = shop();
+    let is_database = |path: &String| path.starts_with("D resources/statefulset-");
     terminal.ok(&format!("{DEPLOY} --remove worker"));
     let touched = terminal.touched();
     assert!(touched.contains(&"D workloads/worker/deployment.yaml".to_owned()), "{touched:?}");
-    assert!(touched.iter().any(|path| path.starts_with("D resources/statefulset-")), "{touched:?}");
+    assert!(!touched.iter().any(is_database), "{touched:?}");
+    assert!(!touched.iter().any(|path| path.contains("web")), "{touched:?}");
+
+    let resources = "/orgs/local/apps/shop/envs/development/resources";
+    terminal.ok(&format!("api delete {resources}/amqp/modules.worker.externals.queue"));
+    terminal.ok(&format!("{DEPLOY} web.yaml"));
+    let touched = terminal.touched();
+    assert!(touched.iter().any(is_database), "{touched:?}");
     assert!(!touched.iter().any(|path| path.contains("web")), "{touched:?}");
 }
 
