@@ -2,8 +2,7 @@
 //!
 //! The floor of matching is one look-up in a hash map of as many entries; the floor of a graph is
 //! one hash-map insertion for each node. What counts is the ratio, and that it does not grow.
-#![expect(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a benchmark")]
-#![allow(missing_docs, reason = "criterion's macros make functions")]
+#![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::{
     collections::{BTreeMap, HashMap},
