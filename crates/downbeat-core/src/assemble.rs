@@ -39,7 +39,7 @@ pub struct Input<'a> {
     pub namespace: &'a str,
     /// What the resources returned, in graph order; the label names the resource in messages.
     /// Containers and volumes are not for here, they are in the workloads already.
-    pub resources: &'a [(&'a str, &'a [Manifest])],
+    pub resources: Vec<(String, Vec<Manifest>)>,
     /// The objects of each workload, and its stage.
     pub workloads: Vec<(&'a str, Stage, Vec<Document>)>,
 }
@@ -161,17 +161,18 @@ pub fn assemble(input: Input<'_>) -> Result<Vec<Object>, Vec<Error>> {
     let mut errors = Vec::new();
     let mut ranked: Vec<(Rank, Object)> = Vec::new();
     for (resource, manifests) in input.resources {
-        for manifest in *manifests {
+        let resource: Arc<str> = Arc::from(resource);
+        for manifest in manifests {
             if !matches!(manifest.location, Location::Namespace | Location::Cluster) {
                 continue;
             }
             let origin = Origin::Resource {
-                resource: Arc::from(*resource),
+                resource: Arc::clone(&resource),
                 manifest: Arc::from(manifest.name.as_str()),
             };
             // A cluster manifest says itself where it belongs.
             let namespace = (manifest.location == Location::Namespace).then_some(input.namespace);
-            match object(manifest.data.clone(), None, origin, namespace) {
+            match object(manifest.data, None, origin, namespace) {
                 Ok(object) => {
                     let in_namespace = manifest.location == Location::Namespace;
                     ranked.push((rank(&object, in_namespace), object));

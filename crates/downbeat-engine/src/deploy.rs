@@ -1,6 +1,6 @@
 //! Deploy: from the outputs of all nodes to the objects of a target. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use downbeat_core::{
     Code, Document, Json, JsonMap, Manifest, Module, ResourceKey,
@@ -20,24 +20,26 @@ use crate::{
 };
 
 /// The objects of a deployment, in the order in which they can be applied. Those of `kept`
-/// resources that the graph has no more come after those of the graph.
+/// resources that the graph has no more come after those of the graph. Takes the manifests out of
+/// the results: they are large, and nobody needs them afterwards.
 ///
 /// # Errors
 /// Everything that is wrong with any workload or manifest.
 pub fn objects(
     facts: &Facts<'_>,
     positions: &BTreeMap<ResourceKey, NodeIndex>,
-    results: &Results,
+    results: &mut Results,
     kept: &[KeptResource],
 ) -> Result<Vec<Object>, Vec<DeploymentError>> {
     let scope = Scope { org: facts.org, app: facts.app, env: facts.env, env_type: facts.env_type };
     let mut errors = Vec::new();
     let autoscaled = autoscaled(results);
+    let whole: &Results = results;
     let mut workloads = Vec::with_capacity(facts.set.modules.len());
     let modules: Vec<(&String, &Module)> = facts.set.modules.iter().collect();
     let made = parallel::map(&modules, |(id, module)| {
-        let parts = Parts { facts, positions, results, id, module };
-        parts.objects(&scope, autoscaled.contains(&id.as_str()))
+        let parts = Parts { facts, positions, results: whole, id, module };
+        parts.objects(&scope, autoscaled.contains(id.as_str()))
     });
     for ((id, module), made) in modules.into_iter().zip(made) {
         match made {
@@ -48,22 +50,15 @@ pub fn objects(
             Err(found) => errors.extend(found),
         }
     }
-    let labels: Vec<String> = facts.graph.nodes.iter().map(|node| node.key.to_string()).collect();
-    let dropped: Vec<(String, &[Manifest])> = kept
-        .iter()
-        .filter(|resource| !positions.contains_key(&resource.key))
-        .map(|resource| (resource.key.to_string(), resource.manifests.as_slice()))
-        .collect();
-    let mut resources: Vec<(&str, &[Manifest])> = (0u32..)
-        .zip(&labels)
-        .filter_map(|(at, label)| {
-            let manifests = results.of(at)?.manifests.as_slice();
-            (!manifests.is_empty()).then_some((label.as_str(), manifests))
-        })
-        .collect();
-    resources.extend(dropped.iter().map(|(label, manifests)| (label.as_str(), *manifests)));
     let namespace = namespace(positions, results);
-    let input = assemble::Input { scope, namespace: &namespace, resources: &resources, workloads };
+    let made = facts.graph.nodes.iter().zip(&mut results.0).filter_map(|(node, result)| {
+        let manifests = std::mem::take(&mut result.as_mut()?.manifests);
+        (!manifests.is_empty()).then(|| (node.key.to_string(), manifests))
+    });
+    let mut resources: Vec<(String, Vec<Manifest>)> = made.collect();
+    let dropped = kept.iter().filter(|resource| !positions.contains_key(&resource.key));
+    resources.extend(dropped.map(|one| (one.key.to_string(), one.manifests.clone())));
+    let input = assemble::Input { scope, namespace: &namespace, resources, workloads };
     match assemble::assemble(input) {
         Ok(objects) if errors.is_empty() => Ok(objects),
         Ok(_) => Err(errors),
@@ -101,12 +96,14 @@ pub fn namespace(positions: &BTreeMap<ResourceKey, NodeIndex>, results: &Results
 }
 
 /// Workloads that an autoscaler among the manifests names as its target.
-fn autoscaled(results: &Results) -> Vec<&str> {
+fn autoscaled(results: &Results) -> BTreeSet<String> {
     let manifests = results.0.iter().flatten().flat_map(|result| &result.manifests);
     let scalers = manifests.map(|manifest| &manifest.data.value).filter(|object| {
         object.get("kind").and_then(Json::as_str) == Some("HorizontalPodAutoscaler")
     });
-    scalers.filter_map(|object| object.pointer("/spec/scaleTargetRef/name")?.as_str()).collect()
+    let target =
+        |object: &Json| Some(object.pointer("/spec/scaleTargetRef/name")?.as_str()?.to_owned());
+    scalers.filter_map(target).collect()
 }
 
 /// Whether the id of a volume mount is the name of a claim: one DNS label.

@@ -127,13 +127,13 @@ async fn with_graph(
         seed: &ports.seed,
         cookies: &loaded.cookies,
     };
-    let created = create::create(&creation, &loaded.results).await?;
+    let mut created = create::create(&creation, &loaded.results).await?;
     if !created.errors.is_empty() {
         return Ok(Ended::Failed(node_errors(graph, created.errors)));
     }
     journal.phase(lease, Phase::Deploy).await?;
     let positions = create::positions(graph);
-    let objects = match deploy::objects(&facts, &positions, &created.results, &loaded.kept) {
+    let objects = match deploy::objects(&facts, &positions, &mut created.results, &loaded.kept) {
         Ok(objects) => objects,
         Err(errors) => return Ok(Ended::Failed(errors)),
     };
@@ -256,11 +256,11 @@ pub async fn render(
             message: error.to_string(),
         }]
     };
-    let created = create::create(&creation, &loaded.results).await.map_err(failed)?;
+    let mut created = create::create(&creation, &loaded.results).await.map_err(failed)?;
     if !created.errors.is_empty() {
         return Err(node_errors(&graph, created.errors));
     }
-    deploy::objects(&facts, &create::positions(&graph), &created.results, &loaded.kept)
+    deploy::objects(&facts, &create::positions(&graph), &mut created.results, &loaded.kept)
 }
 
 fn node_errors(

@@ -35,12 +35,13 @@ impl Case {
     }
 
     fn run(&self) -> Result<Vec<Object>, Vec<Error>> {
-        let resources: Vec<_> =
-            self.resources.iter().map(|(label, list)| (*label, list.as_slice())).collect();
+        let resources = self.resources.iter();
+        let resources =
+            resources.map(|(label, list)| ((*label).to_owned(), list.clone())).collect();
         assemble(Input {
             scope: SCOPE,
             namespace: "shop-dev",
-            resources: &resources,
+            resources,
             workloads: self.workloads.clone(),
         })
     }
