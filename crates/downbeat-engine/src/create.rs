@@ -201,7 +201,7 @@ async fn run_wave(
     open_secrets(at, &mut steps, &mut outcomes).await;
     let (pure, external): (Vec<_>, Vec<_>) =
         steps.iter().partition(|step| matches!(step.driver, Driver::Pure(_)));
-    let answers = parallel::map(&pure, |step| (*step, compute(step)));
+    let answers = parallel::map(&pure, |step| (*step, draft(at, step, compute(step))));
     outcomes.extend(accept(at, answers).await);
     at.journal.record(at.lease, at.row, &outcomes).await?;
     if !external.is_empty() {
@@ -215,7 +215,8 @@ async fn run_wave(
         let mut running = stream::iter(effects).buffer_unordered(EFFECTS_AT_ONCE);
         // Each effect is recorded as soon as it is there: a kill repeats only what is unfinished.
         while let Some(answer) = running.next().await {
-            let ended = accept(at, vec![answer]).await;
+            let (step, answer) = answer;
+            let ended = accept(at, vec![(step, draft(at, step, answer))]).await;
             at.journal.record(at.lease, at.row, &ended).await?;
             outcomes.extend(ended);
         }
@@ -339,9 +340,12 @@ fn compute(step: &Step<'_>) -> Result<Response, DriverError> {
     }
 }
 
-type Answer<'a> = (&'a Step<'a>, Result<Response, DriverError>);
+/// What came of a step, with its secrets apart and not sealed yet.
+type Answer<'a> = (&'a Step<'a>, Result<Draft, NodeError>);
 
-fn effect<'a>(step: &'a Step<'a>) -> BoxFuture<'a, Answer<'a>> {
+type Effect<'a> = (&'a Step<'a>, Result<Response, DriverError>);
+
+fn effect<'a>(step: &'a Step<'a>) -> BoxFuture<'a, Effect<'a>> {
     Box::pin(async move {
         let answer = match step.driver {
             Driver::Pure(driver) => driver.compute(&step.request()),
@@ -352,19 +356,19 @@ fn effect<'a>(step: &'a Step<'a>) -> BoxFuture<'a, Answer<'a>> {
 }
 
 /// Turns answers into results: no plaintext leaves this function, all of them are sealed.
-async fn accept(
-    at: &Creation<'_>,
-    answers: Vec<(&Step<'_>, Result<Response, DriverError>)>,
-) -> Vec<NodeRecord> {
+async fn accept(at: &Creation<'_>, answers: Vec<Answer<'_>>) -> Vec<NodeRecord> {
     let mut outcomes = Vec::with_capacity(answers.len());
     let mut drafts = Vec::with_capacity(answers.len());
     let mut to_seal: Vec<(String, Secret)> = Vec::new();
-    for (step, answer) in answers {
-        match answer {
-            Ok(response) => drafts.push((step, draft(at, step, response, &mut to_seal))),
+    for (step, draft) in answers {
+        match draft {
+            Ok(mut draft) => {
+                let first = to_seal.len();
+                to_seal.append(&mut draft.to_seal);
+                drafts.push((step, draft, first));
+            }
             Err(error) => {
-                let outcome = Err(driver_failed(step, error));
-                outcomes.push(NodeRecord { position: step.position, outcome });
+                outcomes.push(NodeRecord { position: step.position, outcome: Err(error) });
             }
         }
     }
@@ -377,15 +381,15 @@ async fn accept(
                 message: format!("a secret cannot be kept: {error}"),
                 hint: None,
             };
-            outcomes.extend(drafts.iter().map(|(step, _)| NodeRecord {
+            outcomes.extend(drafts.iter().map(|(step, ..)| NodeRecord {
                 position: step.position,
                 outcome: Err(failed.clone()),
             }));
             return outcomes;
         }
     };
-    for (step, draft) in drafts {
-        let outcome = draft.and_then(|draft| finish(at, step, draft, &sealed));
+    for (step, draft, first) in drafts {
+        let outcome = finish(at, step, draft, sealed.get(first..).unwrap_or_default());
         outcomes.push(NodeRecord { position: step.position, outcome });
     }
     outcomes
@@ -450,6 +454,8 @@ struct Draft {
     secrets: BTreeMap<String, Slot>,
     manifests: Vec<(Manifest, BTreeMap<String, Slot>)>,
     cookie: CookieSlot,
+    /// What has to be sealed; slots name it by position.
+    to_seal: Vec<(String, Secret)>,
 }
 
 enum CookieSlot {
@@ -461,13 +467,27 @@ enum CookieSlot {
 /// Secrets of one node on their way to the store: equal plaintexts are kept once.
 struct Sealing<'a> {
     prefix: String,
-    to_seal: &'a mut Vec<(String, Secret)>,
+    to_seal: Vec<(String, Secret)>,
     known: Vec<(Secret, usize)>,
     /// Plaintexts to look for in places that should not have them.
-    marked: Vec<Secret>,
+    marked: Vec<Marked>,
     /// The plain inputs of the node. What stands there in clear cannot leak: a user called
     /// `postgres` does not make the image `postgres:17` a secret.
     plain: [&'a Json; 2],
+}
+
+/// A plaintext that can be recognised, in the forms in which it may turn up.
+struct Marked {
+    plain: Secret,
+    base64: Secret,
+}
+
+impl Marked {
+    fn new(secret: &Secret) -> Self {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let base64 = Secret::new(STANDARD.encode(secret.expose()));
+        Self { plain: secret.clone(), base64 }
+    }
 }
 
 impl Sealing<'_> {
@@ -481,8 +501,9 @@ impl Sealing<'_> {
                 let at = self.to_seal.len();
                 self.to_seal.push((format!("{}/{key}", self.prefix), secret.clone()));
                 self.known.push((secret.clone(), at));
-                if !self.plain.iter().any(|plain| holds(plain, secret.expose())) {
-                    self.marked.push(secret);
+                let is_plain = self.plain.iter().any(|plain| holds(plain, secret.expose()));
+                if is_recognisable(secret.expose()) && !is_plain {
+                    self.marked.push(Marked::new(&secret));
                 }
                 Slot::Sealed(at)
             }
@@ -491,12 +512,8 @@ impl Sealing<'_> {
 
     /// Whether a text holds a plaintext, as it is or in base64.
     fn is_leak(&self, text: &str) -> bool {
-        use base64::{Engine as _, engine::general_purpose::STANDARD};
-        self.marked
-            .iter()
-            .map(Secret::expose)
-            .filter(|secret| is_recognisable(secret))
-            .any(|secret| text.contains(secret) || text.contains(&STANDARD.encode(secret)))
+        let holds = |secret: &Secret| text.contains(secret.expose());
+        self.marked.iter().any(|marked| holds(&marked.plain) || holds(&marked.base64))
     }
 
     /// Moves every string leaf that holds a plaintext out of `value`.
@@ -526,19 +543,22 @@ impl Sealing<'_> {
     }
 }
 
+/// Takes the secrets out of an answer, so that the rest can be shown. Pure.
 fn draft(
     at: &Creation<'_>,
     step: &Step<'_>,
-    response: Response,
-    to_seal: &mut Vec<(String, Secret)>,
+    answer: Result<Response, DriverError>,
 ) -> Result<Draft, NodeError> {
+    let response = answer.map_err(|error| driver_failed(step, error))?;
     let plain = [&step.prepared.values, &step.prepared.resource];
-    let hidden = |secret: &&Secret| !plain.iter().any(|plain| holds(plain, secret.expose()));
+    let hidden = |secret: &&Secret| {
+        is_recognisable(secret.expose()) && !plain.iter().any(|plain| holds(plain, secret.expose()))
+    };
     let mut sealing = Sealing {
         prefix: format!("orgs/{}/resources/{}", at.facts.org, step.guresid),
-        to_seal,
+        to_seal: Vec::new(),
         known: Vec::new(),
-        marked: step.texts.values().filter(hidden).cloned().collect(),
+        marked: step.texts.values().filter(hidden).map(Marked::new).collect(),
         plain,
     };
     let mut secrets = BTreeMap::new();
@@ -598,7 +618,7 @@ fn draft(
             hint: None,
         });
     };
-    Ok(Draft { values, secrets, manifests, cookie })
+    Ok(Draft { values, secrets, manifests, cookie, to_seal: sealing.to_seal })
 }
 
 /// Takes the values out of a Kubernetes Secret: they are secret wherever they come from, also when

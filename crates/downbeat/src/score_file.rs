@@ -12,6 +12,7 @@ use downbeat_core::{
     resource_type::Catalogue,
     yaml::{Node, Span},
 };
+use downbeat_engine::parallel;
 use downbeat_score::{
     Checked, Converted, Diagnostic, FileError, Files, Options, Overlay, Property, Severity, Source,
     check,
@@ -80,6 +81,23 @@ pub(crate) fn options(arguments: &ScoreOptions) -> Result<Options, Failure> {
 
 /// Checks one file and prints what is wrong with it.
 pub(crate) fn check_one(path: &Path, options: &Options) -> Result<Checked, Failure> {
+    Ok(read_one(path, options)?.shown())
+}
+
+/// What was found out about a file, and the texts that it is about.
+struct Read {
+    checked: Checked,
+    texts: Vec<(String, String)>,
+}
+
+impl Read {
+    fn shown(self) -> Checked {
+        report::diagnostics(&self.checked.diagnostics, &self.texts);
+        self.checked
+    }
+}
+
+fn read_one(path: &Path, options: &Options) -> Result<Read, Failure> {
     let name = path.display().to_string();
     let text = read_text(path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -91,8 +109,7 @@ pub(crate) fn check_one(path: &Path, options: &Options) -> Result<Checked, Failu
         }
     }
     checked.diagnostics.extend(doubts(&name, checked.document.as_ref()));
-    report::diagnostics(&checked.diagnostics, &texts);
-    Ok(checked)
+    Ok(Read { checked, texts })
 }
 
 /// What only a deployment would find out: types that nobody can make, images to be filled in.
@@ -152,8 +169,9 @@ pub(crate) fn read_set(
     let options = options(arguments)?;
     let mut set = DeploymentSet::default();
     let mut failed = 0;
-    for path in paths {
-        match check_one(path, &options)?.converted {
+    let read = parallel::map(paths, |path| read_one(path, &options));
+    for (path, read) in paths.iter().zip(read) {
+        match read?.shown().converted {
             Some(one) => add(&mut set, one).map_err(|failure| failure.at(path.display()))?,
             None => failed += 1,
         }

@@ -80,7 +80,10 @@ pub(crate) async fn run(arguments: &Render) -> Result<(), Failure> {
     });
     let text: Result<String, assemble::Error> = texts.into_iter().collect();
     let text = text.map_err(|error| Failure::new(error.message).maybe_hint(error.hint))?;
-    out(&text)
+    let printed = out(&text);
+    // The process ends here: freeing all this value by value would take longer than printing it.
+    std::mem::forget((objects, loaded, ports));
+    printed
 }
 
 /// The index of the given definitions; the first `own` win over the rest.
