@@ -92,7 +92,7 @@ impl PureDriver for Template {
         );
         if let Some(template) = template("manifests") {
             let result = run.evaluate("manifests", template, Leaves::Manifests)?;
-            response.manifests = manifests(&result)?;
+            response.manifests = manifests(result)?;
         }
         if let Some(template) = template("cookie") {
             let result = run.evaluate("cookie", template, Leaves::Text)?;
@@ -394,10 +394,6 @@ impl Evaluated {
         marked(&self.tree, &self.secret)
     }
 
-    fn is_secret(&self, at: &str) -> bool {
-        self.secret.iter().any(|secret| secret == at)
-    }
-
     /// Plain members, and the secret leaves apart.
     fn split(self, name: &str) -> Result<(JsonMap, BTreeMap<String, SecretOutput>), DriverError> {
         let members = match &self.tree {
@@ -475,19 +471,24 @@ fn not_an_object(name: &str, value: &Json) -> DriverError {
 }
 
 /// `name -> {location, data}`, or a list of `{location, data}`.
-fn manifests(result: &Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
-    let entries: Vec<(String, String, Json)> = match &result.tree {
+fn manifests(result: Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
+    let Evaluated { tree, secret } = result;
+    let is_secret = |at: &str| secret.iter().any(|secret| secret == at);
+    let entries: Vec<(String, String, Json)> = match tree {
         Json::Null => Vec::new(),
         Json::Object(members) => members
-            .iter()
-            .map(|(name, body)| (name.clone(), patch::pointer([name.as_str()]), body.clone()))
+            .into_iter()
+            .map(|(name, body)| {
+                let at = patch::pointer([name.as_str()]);
+                (name, at, body)
+            })
             .collect(),
         Json::Array(items) => items
-            .iter()
+            .into_iter()
             .enumerate()
-            .map(|(at, body)| (at.to_string(), format!("/{at}"), body.clone()))
+            .map(|(at, body)| (at.to_string(), format!("/{at}"), body))
             .collect(),
-        other => return Err(not_an_object("manifests", other)),
+        other => return Err(not_an_object("manifests", &other)),
     };
     let mut manifests = Vec::with_capacity(entries.len());
     for (name, at, mut body) in entries {
@@ -497,7 +498,7 @@ fn manifests(result: &Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
         let bad = |reason: String| {
             DriverError::new(Code::BadManifest, format!("manifest {name:?} {reason}"))
         };
-        if result.is_secret(&format!("{at}/location")) {
+        if is_secret(&format!("{at}/location")) {
             return Err(bad("has a secret as location".to_owned()));
         }
         let location = body.get("location").and_then(Json::as_str).ok_or_else(|| {
@@ -512,7 +513,7 @@ fn manifests(result: &Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
         let mut data = body.get_mut("data").map(Json::take).unwrap_or_default();
         if let Json::String(text) = &data {
             // Published definitions also write the object as a text (`data: |`).
-            if result.is_secret(&format!("{at}/data")) {
+            if is_secret(&format!("{at}/data")) {
                 return Err(bad("has a text with secrets as data".to_owned()).hint(
                     "Write data as YAML structure, without |, so that secrets keep their place",
                 ));
@@ -527,7 +528,7 @@ fn manifests(result: &Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
         }
         let prefix = format!("{at}/data");
         let mut secrets = BTreeMap::new();
-        for pointer in result.secret.iter().filter_map(|secret| secret.strip_prefix(&prefix)) {
+        for pointer in secret.iter().filter_map(|secret| secret.strip_prefix(&prefix)) {
             if let Some(leaf) = data.pointer_mut(pointer).filter(|leaf| !leaf.is_null()) {
                 secrets.insert(pointer.to_owned(), SecretOutput::Text(text(&leaf.take())));
             }
