@@ -25,17 +25,20 @@ fn on_all_cores<T: Sync, R: Send>(items: &[T], map: impl Fn(&T) -> R + Sync) -> 
         return items.iter().map(map).collect();
     }
     let map = &map;
+    let mut chunks = items.chunks(items.len().div_ceil(cores));
+    let first = chunks.next().unwrap_or_default();
     thread::scope(|scope| {
-        let threads: Vec<_> = items
-            .chunks(items.len().div_ceil(cores))
+        let threads: Vec<_> = chunks
             .map(|chunk| scope.spawn(move || chunk.iter().map(map).collect::<Vec<_>>()))
             .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| match thread.join() {
-                Ok(results) => results,
+        // The first part is done here: one thread less to start, and its memory stays with this one.
+        let mut results: Vec<R> = first.iter().map(map).collect();
+        for thread in threads {
+            match thread.join() {
+                Ok(more) => results.extend(more),
                 Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
+            }
+        }
+        results
     })
 }

@@ -89,12 +89,13 @@ pub(crate) struct Deploy {
     /// Application
     #[arg(long, value_name = "ID", env = "DOWNBEAT_APP")]
     pub(crate) app: String,
-    /// Environment
-    #[arg(long, value_name = "ID", env = "DOWNBEAT_ENV")]
-    pub(crate) env: String,
-    /// Type of the environment, when it is created
-    #[arg(long, value_name = "ID", default_value = "development")]
-    pub(crate) env_type: String,
+    /// Environment; may be repeated: then one after the other, until one fails
+    #[arg(long, value_name = "ID", env = "DOWNBEAT_ENV", required = true)]
+    pub(crate) env: Vec<String>,
+    /// Type of the environment, when it is created [default: the type with the same id, else
+    /// development]
+    #[arg(long, value_name = "ID")]
+    pub(crate) env_type: Option<String>,
     /// Create the application and the environment when they do not exist; always on for the server
     /// inside this command
     #[arg(long)]
@@ -210,7 +211,7 @@ pub(crate) struct Serve {
     /// Data directory [default: downbeat in the user's data folder]
     #[arg(long, value_name = "DIR", env = "DOWNBEAT_DATA")]
     pub(crate) data: Option<PathBuf>,
-    /// Address to listen on: [HOST:]PORT; without a host, only this machine can connect
+    /// Address to listen on: HOST:PORT or PORT; without a host, only this machine can connect
     #[arg(
         long,
         value_name = "ADDRESS",

@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::{
     cli::Deploy,
     place::Place,
-    report::{Failure, choice, count, step},
+    report::{Failure, Style, choice, count, paint, say, step},
     score_file,
     session::Session,
 };
@@ -43,8 +43,17 @@ pub(crate) async fn run(arguments: Deploy) -> Result<(), Failure> {
         )));
     }
     let session = Session::open(&arguments.connection).await?;
-    let place = Place { session: &session, app: &arguments.app, env: &arguments.env };
-    let result = Deploying { place, arguments: &arguments }.run(files).await;
+    let mut result = Ok(());
+    for env in &arguments.env {
+        if arguments.env.len() > 1 {
+            say(format_args!("{}", paint(Style::Cyan, &format!("environment {env}"))));
+        }
+        let place = Place { session: &session, app: &arguments.app, env };
+        result = Deploying { place, arguments: &arguments }.run(files.clone()).await;
+        if result.is_err() {
+            break;
+        }
+    }
     session.close().await;
     result
 }
@@ -164,7 +173,7 @@ impl Deploying<'_> {
             step("created", &format!("application {app}"));
         }
         if environment {
-            let kind = &self.arguments.env_type;
+            let kind = &self.env_type().await?;
             let new = CreateEnvironment {
                 id: env.clone(),
                 name: env.clone(),
@@ -175,6 +184,18 @@ impl Deploying<'_> {
             step("created", &format!("environment {env} of type {kind}"));
         }
         Ok(())
+    }
+
+    /// The type of a new environment: the one asked for, else the one with the environment's own id,
+    /// else `development`.
+    async fn env_type(&self) -> Result<String, Failure> {
+        if let Some(kind) = &self.arguments.env_type {
+            return Ok(kind.clone());
+        }
+        let client = &self.place.session.client;
+        let known = client.environment_types(&self.place.session.org).await?;
+        let own = known.into_iter().map(|kind| kind.id).find(|id| *id == self.place.env);
+        Ok(own.unwrap_or_else(|| "development".to_owned()))
     }
 
     /// The request for the deployment. A delta is stored first.

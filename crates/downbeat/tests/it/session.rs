@@ -54,16 +54,16 @@ fn the_first_command_of_the_readme() {
         .collect();
     assert_eq!(files.len(), 3);
     let files = files.join(" ");
-    let said = terminal.ok(&format!("deploy {files} --app bookshop --env development"));
+    let said =
+        terminal.ok(&format!("deploy {files} --app bookshop --env development --env staging"));
     for step in ["read 3 workloads", "matched", "created postgres.default", "deployed"] {
         assert!(said.err.contains(step), "no step {step:?} in\n{}", said.err);
     }
     for part in ["Resource graph\nworkload", "Manifests", "Next\n"] {
         assert!(said.out.contains(part), "no {part:?} in\n{}", said.out);
     }
-    assert_eq!(terminal.commits(), ["Deploy bookshop/development"]);
-    terminal.ok(&format!("deploy {files} --app bookshop --env staging"));
     assert_eq!(terminal.commits(), ["Deploy bookshop/staging", "Deploy bookshop/development"]);
+    assert!(said.err.contains("environment staging of type staging"), "{}", said.err);
 }
 
 #[test]
