@@ -47,6 +47,22 @@ where
 }
 
 impl Delta {
+    /// Finds what no set could make right: paths that are not JSON pointers, operations without a
+    /// value, modules that are not objects.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn check(&self) -> Result<(), Error> {
+        for (id, body) in &self.modules.add {
+            module_from(id, body.clone())?;
+        }
+        for (id, actions) in &self.modules.update {
+            let failed = |source| Error::Module { module: id.clone(), source };
+            actions.iter().try_for_each(Action::check).map_err(failed)?;
+        }
+        self.shared.iter().try_for_each(Action::check).map_err(Error::Shared)
+    }
+
     /// Whether the delta changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -68,6 +68,21 @@ impl Action {
         Self { op: Op::Remove, path: path.into(), value: None }
     }
 
+    /// Finds what is wrong with the operation by itself, whatever it is applied to.
+    ///
+    /// # Errors
+    /// When the path is not a JSON pointer, or `add` or `replace` has no value.
+    pub fn check(&self) -> Result<(), Error> {
+        let escapes = self.path.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+        if !escapes || tokens(&self.path).is_none() {
+            return Err(Error::Pointer(self.path.clone()));
+        }
+        if self.op != Op::Remove && self.value.is_none() {
+            return Err(Error::NoValue { op: self.op.as_str(), path: self.path.clone() });
+        }
+        Ok(())
+    }
+
     /// Whether this is a `remove` that only takes back what the delta itself did.
     #[must_use]
     pub fn is_delta_scoped(&self) -> bool {
@@ -80,7 +95,10 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The path is not a JSON pointer.
-    #[error("the path {0:?} is not a JSON pointer: it must be empty or start with '/'")]
+    #[error(
+        "the path {0:?} is not a JSON pointer: it must be empty or start with '/', and '~' is written \
+         ~0, '/' in a name ~1"
+    )]
     Pointer(String),
     /// Nothing is there to be replaced or removed.
     #[error("cannot {op} {path}: {missing} does not exist")]
@@ -382,7 +400,10 @@ mod tests {
         check(
             &json!({}),
             &json!({"op": "add", "path": "a", "value": 1}),
-            Err("the path \"a\" is not a JSON pointer: it must be empty or start with '/'"),
+            Err(
+                "the path \"a\" is not a JSON pointer: it must be empty or start with '/', and '~' is \
+                 written ~0, '/' in a name ~1",
+            ),
         );
     }
 

@@ -157,10 +157,17 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     };
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ring =
-        KeyRing::open_or_create(&data.join("keys")).map_err(|e| Failure::new(e.to_string()))?;
-    let seed = ring.seed();
     let db = directory.open_database().await?;
+    let keys = data.join("keys");
+    if !keys.exists() && !is_empty(&db).await? {
+        return Err(Failure::new(format!(
+            "the data directory {} has a database, but not the keys that its secrets are sealed with",
+            data.display()
+        ))
+        .hint("Restore the file `keys` from a backup"));
+    }
+    let ring = KeyRing::open_or_create(&keys).map_err(|e| Failure::new(e.to_string()))?;
+    let seed = ring.seed();
     bootstrap(&db, &*clock, &options.org).await?;
     let mut tx = db.write().await.map_err(Failure::internal)?;
     let installation = installation::id(&mut tx).await.map_err(Failure::internal)?;
@@ -233,11 +240,9 @@ pub(crate) async fn new_token(data: &Path) -> Result<Secret, Failure> {
         return Err(empty());
     }
     let db = DataDirectory::take(data)?.open_database().await?;
-    let mut conn = db.read().await.map_err(Failure::internal)?;
-    if installation::is_empty(&mut conn).await.map_err(Failure::internal)? {
+    if is_empty(&db).await? {
         return Err(empty());
     }
-    drop(conn);
     let token = bootstrap::lasting_token(&db, SystemClock.now(), ADMIN).await;
     db.close().await;
     token.map_err(Failure::internal)
@@ -290,13 +295,17 @@ impl DataDirectory {
     }
 }
 
+/// Whether no organization was set up yet.
+async fn is_empty(db: &Db) -> Result<bool, Failure> {
+    let mut conn = db.read().await.map_err(Failure::internal)?;
+    installation::is_empty(&mut conn).await.map_err(Failure::internal)
+}
+
 /// Sets up the first organization of an empty database.
 async fn bootstrap(db: &Db, clock: &dyn Clock, org: &str) -> Result<(), Failure> {
-    let mut conn = db.read().await.map_err(Failure::internal)?;
-    if !installation::is_empty(&mut conn).await.map_err(Failure::internal)? {
+    if !is_empty(db).await? {
         return Ok(());
     }
-    drop(conn);
     let first = FirstOrganization {
         org_id: org.to_owned(),
         org_name: org.to_owned(),

@@ -277,10 +277,14 @@ async fn put_name(
 
 /// The change that a request asks for.
 pub(super) fn change(request: &DeltaRequest) -> Result<Change> {
-    request.change().map_err(|unknown| {
+    let change = request.change().map_err(|unknown| {
         Problem::invalid(format!("The delta is not valid: {unknown}."))
             .at(&unknown.at, "use `add`, `remove` or `replace`")
-    })
+    })?;
+    change
+        .check()
+        .map_err(|error| Problem::invalid(format!("The delta is not valid: {error}.")))?;
+    Ok(change)
 }
 
 /// Leave to change the deltas of an application.

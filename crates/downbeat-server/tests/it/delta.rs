@@ -120,3 +120,19 @@ async fn what_is_wrong_with_a_delta() {
     let _ = server.anonymous().get(&deltas).await.refused(401, "API-401");
     let _ = admin.get("/orgs/acme/apps/none/deltas").await.refused(404, "API-404");
 }
+
+#[tokio::test]
+async fn what_no_set_could_make_right_is_refused_when_it_is_stored() {
+    let (_server, client) = shop::open().await;
+    let deltas = format!("{SHOP}/deltas");
+    for body in [
+        json!({"shared": [{"op": "add", "path": "b", "value": {"type": "dns"}}]}),
+        json!({"shared": [{"op": "add", "path": "/b~2", "value": {"type": "dns"}}]}),
+        json!({"shared": [{"op": "add", "path": "/b"}]}),
+        json!({"modules": {"add": {"a": 5}}}),
+        json!({"modules": {"update": {"a": [{"op": "replace", "path": "spec", "value": {}}]}}}),
+    ] {
+        let message = client.post(&deltas, body).await.refused(400, "API-400");
+        assert!(message.starts_with("The delta is not valid: "), "{message}");
+    }
+}

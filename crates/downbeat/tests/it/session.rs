@@ -583,3 +583,13 @@ fn errors_say_where_to_read_more() {
     assert_eq!(said.code, 3);
     assert!(said.err.contains("Did you mean \"RES-001\"?"), "{}", said.err);
 }
+
+#[test]
+fn lost_keys_are_not_replaced() {
+    let terminal = shop();
+    fs::remove_file(terminal.path(".local/share/downbeat/keys")).unwrap();
+    let said = terminal.downbeat("api get /orgs");
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("Restore the file `keys`"), "{}", said.err);
+    assert!(!terminal.path(".local/share/downbeat/keys").exists());
+}
