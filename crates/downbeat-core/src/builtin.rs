@@ -129,9 +129,9 @@ pub fn expand(body: &Body) -> Option<Body> {
         "humanitec/hpa" => json!({"res_id": "${context.res.id}", "limits": given,
             "templates": {"init": HPA_OWNER, "manifests": HPA}}),
         "humanitec/volume-pvc" => json!({"claim": given,
-            "templates": {"outputs": VOLUME_OUTPUTS, "manifests": VOLUME_PVC}}),
+            "templates": {"outputs": VOLUME_OUTPUTS, "manifests": format!("{VOLUME_PVC}{VOLUME}")}}),
         "humanitec/volume-nfs" => json!({"server": given.get("server"), "path": given.get("path"),
-            "templates": {"outputs": VOLUME_OUTPUTS, "manifests": VOLUME_NFS}}),
+            "templates": {"outputs": VOLUME_OUTPUTS, "manifests": format!("{VOLUME_NFS}{VOLUME}")}}),
         _ => return None,
     };
     let mut values = object(values);
@@ -257,6 +257,15 @@ hpa.yaml:
 /// GUResIDs may start with a digit; names of volumes may not be ambiguous: a letter goes in front.
 const VOLUME_OUTPUTS: &str = "volumeName: vol-{{ .id }}\npvcName: pvc-{{ .id }}\n";
 
+/// What both volumes give to the workload: its claim, mounted.
+const VOLUME: &str = r"volume.yaml:
+  location: volumes
+  data:
+    name: vol-{{ .id }}
+    persistentVolumeClaim:
+      claimName: pvc-{{ .id }}
+";
+
 const VOLUME_PVC: &str = r#"claim.yaml:
   location: namespace
   data:
@@ -272,12 +281,6 @@ const VOLUME_PVC: &str = r#"claim.yaml:
       resources:
         requests:
           storage: {{ .driver.values.claim.capacity | default "1Gi" | toRawJson }}
-volume.yaml:
-  location: volumes
-  data:
-    name: vol-{{ .id }}
-    persistentVolumeClaim:
-      claimName: pvc-{{ .id }}
 "#;
 
 const VOLUME_NFS: &str = r#"persistent-volume.yaml:
@@ -308,10 +311,4 @@ claim.yaml:
       resources:
         requests:
           storage: 1Mi
-volume.yaml:
-  location: volumes
-  data:
-    name: vol-{{ .id }}
-    persistentVolumeClaim:
-      claimName: pvc-{{ .id }}
 "#;

@@ -2,15 +2,61 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use downbeat_core::{Secret, SecretRef};
-
-use crate::port::{
-    BoxFuture, Ended, GraphRow, Journal, JournalError, Journalled, Lease, Loaded, NodeRecord,
-    Phase, Secrets, SecretsError,
+use downbeat_core::{
+    DeploymentSet, Secret, SecretRef, matching::Index, resolve::Values, resource_type::Catalogue,
 };
+use jiff::Timestamp;
+
+use crate::{
+    port::{
+        BoxFuture, Drivers, Ended, GraphRow, Journal, JournalError, Journalled, Lease, Loaded,
+        NodeRecord, Phase, Secrets, SecretsError, Targets,
+    },
+    run::Ports,
+    schema::Schemas,
+};
+
+/// A world without a journal and without targets: enough to render.
+#[must_use]
+pub fn ports(drivers: Drivers, secrets: Arc<dyn Secrets>, seed: Vec<u8>) -> Ports {
+    Ports {
+        journal: Arc::new(NoJournal),
+        drivers,
+        targets: Targets::default(),
+        secrets,
+        schemas: Schemas::default(),
+        seed,
+    }
+}
+
+/// A set and its definitions as the first deployment of an environment would load them: nothing is
+/// stored yet. The names of the context are empty; the caller fills in those that matter.
+#[must_use]
+pub fn loaded(set: DeploymentSet, definitions: Index) -> Loaded {
+    Loaded {
+        installation: String::new(),
+        org: String::new(),
+        app: String::new(),
+        env: String::new(),
+        env_type: String::new(),
+        deployment: String::new(),
+        comment: String::new(),
+        created_at: Timestamp::UNIX_EPOCH,
+        set_id: set.id().to_string(),
+        set,
+        values: Values::new(),
+        definitions: Arc::new(definitions),
+        types: Arc::new(Catalogue::default()),
+        incarnations: BTreeMap::new(),
+        pins: BTreeMap::new(),
+        cookies: BTreeMap::new(),
+        kept: Vec::new(),
+        results: BTreeMap::new(),
+    }
+}
 
 /// A journal that remembers nothing.
 #[derive(Clone, Copy, Debug, Default)]

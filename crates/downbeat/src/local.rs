@@ -32,7 +32,7 @@ use downbeat_server::{
     state::{Limits, SecretVault, VaultError, Version, Wake},
 };
 use downbeat_store::{
-    Db, Tx, definition::Indexes, installation, journal::SqlJournal, secret, secret::LocalSecrets,
+    Db, Tx, definition::Indexes, installation, journal::SqlJournal, secret::LocalSecrets,
 };
 use jiff::Timestamp;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -112,10 +112,6 @@ impl SecretVault for Vault {
         version: Version,
     ) -> BoxFuture<'a, Result<SecretRef, VaultError>> {
         Box::pin(async move {
-            let version = match version {
-                Version::Reuse => secret::Version::Reuse,
-                Version::Next => secret::Version::Next,
-            };
             let kept = self.0.keep(tx, key, secret, version).await;
             kept.map_err(|error| VaultError(Box::new(error)))
         })

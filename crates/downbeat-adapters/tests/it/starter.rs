@@ -18,13 +18,12 @@ use downbeat_core::{
     resource_type::Catalogue,
 };
 use downbeat_engine::{
-    Lease, Targets, create,
-    memory::{MemorySecrets, NoJournal},
+    Lease, create,
+    memory::{self, MemorySecrets},
     port::{Cookie, GraphRow, Loaded},
     run::{self, Ports},
 };
 use downbeat_score::{NoFiles, Options, Source};
-use jiff::Timestamp;
 
 const DATASTORES: [&str; 6] = ["postgres", "mysql", "mongodb", "redis", "amqp", "s3"];
 
@@ -106,18 +105,7 @@ fn loaded(set: DeploymentSet, definitions: Index, app: &str, env: &str) -> Loade
         env: env.to_owned(),
         env_type: "development".to_owned(),
         deployment: "deployment".to_owned(),
-        comment: String::new(),
-        created_at: Timestamp::UNIX_EPOCH,
-        set_id: set.id().to_string(),
-        set,
-        values: BTreeMap::new(),
-        definitions: Arc::new(definitions),
-        types: Arc::new(Catalogue::default()),
-        incarnations: BTreeMap::new(),
-        pins: BTreeMap::new(),
-        cookies: BTreeMap::new(),
-        kept: Vec::new(),
-        results: BTreeMap::new(),
+        ..memory::loaded(set, definitions)
     }
 }
 
@@ -137,14 +125,7 @@ async fn render(loaded: &Loaded, seed: u8) -> Rendered {
 }
 
 async fn render_with(loaded: &Loaded, seed: u8, secrets: Arc<MemorySecrets>) -> Rendered {
-    let ports = Ports {
-        journal: Arc::new(NoJournal),
-        drivers: downbeat_adapters::drivers(),
-        targets: Targets::default(),
-        secrets,
-        schemas: downbeat_engine::schema::Schemas::default(),
-        seed: vec![seed; 32],
-    };
+    let ports = memory::ports(downbeat_adapters::drivers(), secrets, vec![seed; 32]);
     let objects = run::render(&ports, loaded).await.unwrap_or_else(|errors| {
         let shown: Vec<String> = errors
             .iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use downbeat_core::{
     DeploymentSet, Json, SecretRef,
-    graph::NodeIndex,
+    graph::{NodeIndex, ResourceGraph},
     resolve::{
         Facts, InDefinition, InSet, Outputs, Resolved, Secrets, SharedValue, Values, map,
         secret_refs, string,
@@ -13,6 +13,20 @@ use downbeat_core::{
 use serde_json::json;
 
 use crate::graph;
+
+fn facts<'a>(set: &'a DeploymentSet, values: &'a Values, graph: &'a ResourceGraph) -> Facts<'a> {
+    Facts {
+        org: "acme",
+        app: "shop",
+        env: "dev",
+        env_type: "development",
+        deployment: "d1",
+        set_id: "s1",
+        set,
+        values,
+        graph,
+    }
+}
 
 fn with_definition(check: impl Fn(&InDefinition<'_>)) {
     let index = graph::index(&[
@@ -38,17 +52,7 @@ fn with_definition(check: impl Fn(&InDefinition<'_>)) {
         .unwrap(),
     );
     let values = Values::new();
-    let facts = Facts {
-        org: "acme",
-        app: "shop",
-        env: "dev",
-        env_type: "development",
-        deployment: "d1",
-        set_id: "s1",
-        set: &set,
-        values: &values,
-        graph: &graph,
-    };
+    let facts = facts(&set, &values, &graph);
     check(&InDefinition { facts: &facts, node: &graph.nodes[at("postgres")], outputs: &outputs });
 }
 
@@ -144,17 +148,7 @@ fn values_and_services_of_the_set() {
     values.insert("a.b".into(), SharedValue::Plain("{\"x\":1}".into()));
     let secret = SecretRef { store: "s".into(), key: "k".into(), version: None };
     values.insert("KEY".into(), SharedValue::Secret(secret));
-    let facts = Facts {
-        org: "acme",
-        app: "shop",
-        env: "dev",
-        env_type: "development",
-        deployment: "d1",
-        set_id: "s1",
-        set: &set,
-        values: &values,
-        graph: &graph,
-    };
+    let facts = facts(&set, &values, &graph);
     let outputs: Vec<Option<Outputs>> = vec![None; graph.nodes.len()];
     let positions: BTreeMap<_, NodeIndex> = BTreeMap::new();
     let lookup = InSet { facts: &facts, module: None, outputs: &outputs, positions: &positions };

@@ -18,6 +18,22 @@ async fn post(client: &Client, content_type: &str, body: impl Into<Vec<u8>>) -> 
     (status, body["message"].as_str().unwrap_or_default().to_owned())
 }
 
+/// Begins a request whose last header, and as much of the body as is sent, are `rest`: the start of
+/// the answer.
+async fn begin(server: &Server, rest: &str) -> String {
+    let address = server.base.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST {APPS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\n{rest}",
+        server.token()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 1024];
+    let length = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
 #[tokio::test]
 async fn wrong_bodies_say_what_is_wrong() {
     let server = Server::start().await;
@@ -88,17 +104,7 @@ async fn deep_nesting_is_refused() {
 #[tokio::test]
 async fn a_large_body_is_refused_before_it_is_sent() {
     let server = Server::start().await;
-    let address = server.base.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST {APPS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nContent-Length: 100000000\r\n\r\n",
-        server.token()
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 1024];
-    let length = stream.read(&mut answer).await.unwrap();
-    let answer = String::from_utf8_lossy(&answer[..length]);
+    let answer = begin(&server, "Content-Length: 100000000\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
@@ -106,18 +112,9 @@ async fn a_large_body_is_refused_before_it_is_sent() {
 async fn a_large_body_of_unknown_length_is_cut_off() {
     let limits = Limits { body_bytes: 1000, ..Limits::default() };
     let server = Server::start_with(limits).await;
-    let address = server.base.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST {APPS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n{}",
-        server.token(),
-        "[".repeat(2000),
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 1024];
-    let length = stream.read(&mut answer).await.unwrap();
-    let answer = String::from_utf8_lossy(&answer[..length]);
+    let body = "[".repeat(2000);
+    let rest = format!("Transfer-Encoding: chunked\r\n\r\n7d0\r\n{body}");
+    let answer = begin(&server, &rest).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
@@ -125,17 +122,7 @@ async fn a_large_body_of_unknown_length_is_cut_off() {
 async fn a_body_that_does_not_arrive_ends_the_request() {
     let limits = Limits { body_time: Duration::from_millis(50), ..Limits::default() };
     let server = Server::start_with(limits).await;
-    let address = server.base.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST {APPS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{{",
-        server.token()
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 1024];
-    let length = stream.read(&mut answer).await.unwrap();
-    let answer = String::from_utf8_lossy(&answer[..length]);
+    let answer = begin(&server, "Content-Length: 10\r\n\r\n{").await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
 

@@ -1,6 +1,6 @@
 //! `downbeat render`
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use downbeat_core::{
     assemble, builtin,
@@ -8,17 +8,14 @@ use downbeat_core::{
     definition_file::DefinitionFile,
     matching::Index,
     resolve::{SharedValue, Values},
-    resource_type::Catalogue,
     yaml,
 };
 use downbeat_engine::{
-    Targets,
-    memory::{MemorySecrets, NoJournal},
+    memory::{self, MemorySecrets},
     parallel,
     port::Loaded,
-    run::{self, Ports},
+    run,
 };
-use jiff::Timestamp;
 
 use crate::{
     cli::{Render, local_org},
@@ -39,34 +36,18 @@ pub(crate) async fn run(arguments: &Render) -> Result<(), Failure> {
         definitions.extend(starter::definitions()?);
     }
     let loaded = Loaded {
-        installation: String::new(),
         org: local_org().to_owned(),
         app: arguments.app.clone(),
         env: arguments.env.clone(),
         env_type: arguments.env_type.clone(),
         deployment: "render".to_owned(),
-        comment: String::new(),
-        created_at: Timestamp::UNIX_EPOCH,
-        set_id: set.id().to_string(),
-        set,
         values: values(&arguments.value)?,
-        definitions: Arc::new(index(definitions, own)?),
-        types: Arc::new(Catalogue::default()),
-        incarnations: BTreeMap::new(),
-        pins: BTreeMap::new(),
-        cookies: BTreeMap::new(),
-        kept: Vec::new(),
-        results: BTreeMap::new(),
+        ..memory::loaded(set, index(definitions, own)?)
     };
-    let ports = Ports {
-        journal: Arc::new(NoJournal),
-        drivers: downbeat_adapters::drivers(),
-        targets: Targets::default(),
-        secrets: Arc::new(MemorySecrets::new(downbeat_store::secret::LOCAL_STORE)),
-        schemas: downbeat_engine::schema::Schemas::default(),
-        // What is random in a rendering never leaves it: secrets are printed as references.
-        seed: b"render".to_vec(),
-    };
+    // What is random in a rendering never leaves it: secrets are printed as references.
+    let seed = b"render".to_vec();
+    let secrets = Arc::new(MemorySecrets::new(downbeat_store::secret::LOCAL_STORE));
+    let ports = memory::ports(downbeat_adapters::drivers(), secrets, seed);
     let objects = run::render(&ports, &loaded).await.map_err(|errors| {
         for error in &errors {
             let code = paint(Style::Red, error.code.as_str());

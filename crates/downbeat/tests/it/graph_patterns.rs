@@ -1,17 +1,13 @@
 //! The published graph patterns: Score files and definitions of the example library give the graphs
 //! that their documentation describes.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
-use downbeat_core::{
-    Definition, DeploymentSet, builtin, definition_file, matching::Index, resource_type::Catalogue,
-};
+use downbeat_core::{Definition, DeploymentSet, builtin, definition_file, matching::Index};
 use downbeat_engine::{
-    Targets,
-    memory::{MemorySecrets, NoJournal},
+    memory::{self, MemorySecrets},
     port::Loaded,
-    run::{self, Ports},
-    schema::Schemas,
+    run,
 };
 use downbeat_score::{NoFiles, Options, Source, convert};
 
@@ -51,18 +47,7 @@ fn load(pattern: &str, app: &str) -> Loaded {
         env: "dev".into(),
         env_type: "development".into(),
         deployment: "d".into(),
-        comment: String::new(),
-        created_at: jiff::Timestamp::UNIX_EPOCH,
-        set_id: set.id().to_string(),
-        set,
-        values: BTreeMap::new(),
-        definitions: Arc::new(index),
-        types: Arc::new(Catalogue::default()),
-        incarnations: BTreeMap::new(),
-        pins: BTreeMap::new(),
-        cookies: BTreeMap::new(),
-        kept: Vec::new(),
-        results: BTreeMap::new(),
+        ..memory::loaded(set, index)
     }
 }
 
@@ -84,14 +69,8 @@ fn graph(loaded: &Loaded) -> String {
 
 /// The rendered objects as `kind name`, or what is wrong.
 async fn render(loaded: &Loaded) -> String {
-    let ports = Ports {
-        journal: Arc::new(NoJournal),
-        drivers: downbeat_adapters::drivers(),
-        targets: Targets::default(),
-        secrets: Arc::new(MemorySecrets::new("local")),
-        schemas: Schemas::default(),
-        seed: vec![1],
-    };
+    let secrets = Arc::new(MemorySecrets::new("local"));
+    let ports = memory::ports(downbeat_adapters::drivers(), secrets, vec![1]);
     match run::render(&ports, loaded).await {
         Ok(objects) => objects.iter().map(|o| format!("{} {}\n", o.kind, o.name)).collect(),
         Err(errors) => {

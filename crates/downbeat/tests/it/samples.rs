@@ -18,11 +18,9 @@ use downbeat_core::{
     resource_type::Catalogue,
 };
 use downbeat_engine::{
-    Targets,
-    memory::{MemorySecrets, NoJournal},
+    memory::{self, MemorySecrets},
     port::Loaded,
-    run::{self, Ports},
-    schema::Schemas,
+    run,
 };
 use downbeat_score::{FileError, Files, Options, Overlay, Source, convert};
 use serde_json::json;
@@ -141,18 +139,9 @@ fn loaded(path: &Path) -> Loaded {
         env: "dev".into(),
         env_type: "development".into(),
         deployment: "d".into(),
-        comment: String::new(),
-        created_at: jiff::Timestamp::UNIX_EPOCH,
-        set_id: set.id().to_string(),
-        set,
         values,
-        definitions: Arc::new(index),
         types: Arc::new(types),
-        incarnations: BTreeMap::new(),
-        pins: BTreeMap::new(),
-        cookies: BTreeMap::new(),
-        kept: Vec::new(),
-        results: BTreeMap::new(),
+        ..memory::loaded(set, index)
     }
 }
 
@@ -164,14 +153,8 @@ async fn every_sample_renders() {
     assert!(paths.len() >= 20, "only {} samples", paths.len());
     let mut failures = Vec::new();
     for path in &paths {
-        let ports = Ports {
-            journal: Arc::new(NoJournal),
-            drivers: downbeat_adapters::drivers(),
-            targets: Targets::default(),
-            secrets: Arc::new(MemorySecrets::new("local")),
-            schemas: Schemas::default(),
-            seed: vec![1],
-        };
+        let secrets = Arc::new(MemorySecrets::new("local"));
+        let ports = memory::ports(downbeat_adapters::drivers(), secrets, vec![1]);
         let loaded = loaded(path);
         match run::render(&ports, &loaded).await {
             Ok(objects) => {
