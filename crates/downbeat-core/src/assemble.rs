@@ -17,7 +17,8 @@ mod external;
 mod files;
 mod kinds;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, hash_map::Entry};
 use std::fmt;
 use std::sync::Arc;
 
@@ -119,21 +120,21 @@ pub struct Error {
 }
 
 /// Which object an object is, whatever its version and content.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Identity {
-    group: String,
-    kind: String,
-    namespace: Option<String>,
-    name: String,
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Identity<'a> {
+    group: Cow<'a, str>,
+    kind: Cow<'a, str>,
+    namespace: Option<&'a str>,
+    name: &'a str,
 }
 
-impl Identity {
-    fn of(object: &Object) -> Self {
+impl<'a> Identity<'a> {
+    fn of(object: &'a Object) -> Self {
         Self {
-            group: object.group().to_owned(),
-            kind: object.kind.clone(),
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
+            group: Cow::Borrowed(object.group()),
+            kind: Cow::Borrowed(&object.kind),
+            namespace: object.namespace.as_deref(),
+            name: &object.name,
         }
     }
 }
@@ -192,17 +193,28 @@ pub fn assemble(input: Input<'_>) -> Result<Vec<Object>, Vec<Error>> {
     }
     ranked.sort_by_key(|(rank, _)| *rank);
 
-    let mut seen: BTreeMap<Identity, usize> = BTreeMap::new();
-    let mut objects: Vec<Object> = Vec::with_capacity(ranked.len());
-    for (_, object) in ranked {
-        let index = *seen.entry(Identity::of(&object)).or_insert(objects.len());
-        match objects.get(index) {
-            None => objects.push(object),
-            Some(known) if known.document == object.document => {}
-            Some(known) => errors.push(differs(known, &object)),
+    let mut seen: HashMap<_, &Object> = HashMap::with_capacity(ranked.len());
+    let mut repeated = Vec::new();
+    for (at, (_, object)) in ranked.iter().enumerate() {
+        match seen.entry(Identity::of(object)) {
+            Entry::Vacant(place) => {
+                place.insert(object);
+            }
+            Entry::Occupied(known) => {
+                repeated.push(at);
+                if known.get().document != object.document {
+                    errors.push(differs(known.get(), object));
+                }
+            }
         }
     }
-    if errors.is_empty() { Ok(objects) } else { Err(errors) }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let mut repeated = repeated.into_iter().peekable();
+    let once = ranked.into_iter().enumerate();
+    let once = once.filter(|(at, _)| repeated.next_if_eq(at).is_none());
+    Ok(once.map(|(_, (_, object))| object).collect())
 }
 
 fn rank(object: &Object, in_namespace: bool) -> Rank {
@@ -281,7 +293,7 @@ fn object(
     namespace: Option<&str>,
 ) -> Result<Object, Error> {
     let read = |pointer: &str| {
-        let problem = match document.value.pointer(pointer) {
+        let problem = match member(&document.value, pointer) {
             _ if document.secrets.contains_key(pointer) => "holds a secret",
             Some(Json::String(text)) if text.trim().is_empty() => "is empty",
             Some(Json::String(text)) => return Ok(text.clone()),
@@ -310,7 +322,7 @@ fn object(
     let api_version = read("/apiVersion")?;
     let kind = read("/kind")?;
     let name = read("/metadata/name")?;
-    let own = match document.value.pointer("/metadata/namespace") {
+    let own = match member(&document.value, "/metadata/namespace") {
         None | Some(Json::Null) if !document.secrets.contains_key("/metadata/namespace") => None,
         _ => Some(read("/metadata/namespace")?),
     };
@@ -320,7 +332,7 @@ fn object(
     } else {
         own.or_else(|| namespace.map(str::to_owned))
     };
-    if let Some(Json::Object(metadata)) = document.value.pointer_mut("/metadata") {
+    if let Some(Json::Object(metadata)) = document.value.get_mut("metadata") {
         match &namespace {
             Some(namespace) => {
                 metadata.insert("namespace".to_owned(), Json::from(namespace.as_str()));
@@ -331,6 +343,11 @@ fn object(
         }
     }
     Ok(Object { api_version, kind, namespace, name, stage, origin, document })
+}
+
+/// The value at a pointer of plain names. Made for every object: the general way is slow.
+fn member<'a>(value: &'a Json, pointer: &str) -> Option<&'a Json> {
+    pointer.split('/').skip(1).try_fold(value, |value, name| value.get(name))
 }
 
 fn hint(value: &Json, pointer: &str) -> Option<String> {

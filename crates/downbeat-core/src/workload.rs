@@ -317,7 +317,7 @@ fn foreign_members(context: &Context<'_>, mistakes: &mut Mistakes) {
 }
 
 /// An object with these members. Unlike `json!` it moves what it is given.
-fn members<const N: usize>(members: [(&str, Json); N]) -> JsonMap {
+pub(crate) fn members<const N: usize>(members: [(&str, Json); N]) -> JsonMap {
     members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 

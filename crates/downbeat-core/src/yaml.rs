@@ -312,40 +312,55 @@ impl Node {
     pub fn overlapping(&self, ranges: &[Range<usize>]) -> Vec<String> {
         let mut found = Vec::new();
         if !ranges.is_empty() {
-            self.collect_overlapping(ranges, &mut String::new(), false, &mut found);
+            self.collect_overlapping(ranges, &mut Vec::new(), false, &mut found);
         }
         found
     }
 
-    fn collect_overlapping(
-        &self,
+    fn collect_overlapping<'n>(
+        &'n self,
         ranges: &[Range<usize>],
-        pointer: &mut String,
+        place: &mut Vec<Step<'n>>,
         by_key: bool,
         found: &mut Vec<String>,
     ) {
         let touched = |span: Span| ranges.iter().any(|range| span.overlaps(range));
-        let length = pointer.len();
         match &self.value {
             Kind::Sequence(items) if !items.is_empty() => {
                 for (index, item) in items.iter().enumerate() {
-                    push_token(pointer, &index.to_string());
-                    item.collect_overlapping(ranges, pointer, by_key, found);
-                    pointer.truncate(length);
+                    place.push(Step::Item(index));
+                    item.collect_overlapping(ranges, place, by_key, found);
+                    place.pop();
                 }
             }
             Kind::Mapping(entries) if !entries.is_empty() => {
                 for (key, value) in entries {
-                    push_token(pointer, &key.name);
+                    place.push(Step::Member(&key.name));
                     let by_key = by_key || touched(key.span);
-                    value.collect_overlapping(ranges, pointer, by_key, found);
-                    pointer.truncate(length);
+                    value.collect_overlapping(ranges, place, by_key, found);
+                    place.pop();
                 }
             }
-            _ if by_key || touched(self.span) => found.push(pointer.clone()),
+            _ if by_key || touched(self.span) => {
+                let mut pointer = String::new();
+                for step in place.iter() {
+                    match step {
+                        Step::Member(name) => push_token(&mut pointer, name),
+                        Step::Item(index) => push_token(&mut pointer, &index.to_string()),
+                    }
+                }
+                found.push(pointer);
+            }
             _ => {}
         }
     }
+}
+
+/// From a node to one below it.
+#[derive(Clone, Copy)]
+enum Step<'n> {
+    Member(&'n str),
+    Item(usize),
 }
 
 impl From<&Node> for Json {

@@ -2,8 +2,8 @@
 //!
 //! A wave is the set of nodes whose dependencies are ready. Its pure drivers are computed side by
 //! side on the available cores, its external ones run at the same time, and its results are
-//! journalled in one transaction before the next wave reads them. A node that fails takes its
-//! dependents with it; all others finish.
+//! journalled before the next wave reads them. A node that fails takes its dependents with it; all
+//! others finish.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -30,6 +30,8 @@ use crate::{
 
 /// External effects of one deployment that run at the same time.
 const EFFECTS_AT_ONCE: usize = 16;
+/// Nodes of a wave whose inputs are in memory at the same time, and in one transaction.
+const NODES_AT_ONCE: usize = 512;
 
 /// Where nodes are created.
 pub struct Creation<'a> {
@@ -184,9 +186,44 @@ async fn run_wave(
     earlier: &BTreeMap<String, NodeResult>,
 ) -> Result<Vec<NodeRecord>, JournalError> {
     let mut outcomes: Vec<NodeRecord> = Vec::with_capacity(wave.len());
+    let mut external = Vec::new();
+    for part in wave.chunks(NODES_AT_ONCE) {
+        let (done, effects) = run_pure(at, context, part, earlier).await?;
+        outcomes.extend(done);
+        external.extend(effects);
+    }
+    if !external.is_empty() {
+        let starting: Vec<(u32, String)> =
+            external.iter().map(|step| (step.position, step.idempotency_key.clone())).collect();
+        at.journal.start(at.lease, &starting).await?;
+        let mut effects = Vec::with_capacity(external.len());
+        for step in &external {
+            effects.push(effect(step));
+        }
+        let mut running = stream::iter(effects).buffer_unordered(EFFECTS_AT_ONCE);
+        // Each effect is recorded as soon as it is there: a kill repeats only what is unfinished.
+        while let Some(answer) = running.next().await {
+            let (step, answer) = answer;
+            let ended = accept(at, vec![(step, draft(at, step, answer))]).await;
+            at.journal.record(at.lease, at.row, &ended).await?;
+            outcomes.extend(ended);
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Computes and journals the nodes whose drivers are pure; what it answers besides are the steps
+/// that have effects.
+async fn run_pure<'a>(
+    at: &Creation<'a>,
+    context: &Context<'_>,
+    nodes: &[NodeIndex],
+    earlier: &BTreeMap<String, NodeResult>,
+) -> Result<(Vec<NodeRecord>, Vec<Step<'a>>), JournalError> {
+    let mut outcomes: Vec<NodeRecord> = Vec::with_capacity(nodes.len());
     let mut steps = Vec::new();
     for (position, prepared) in
-        parallel::map(wave, |&position| (position, step(at, context, position)))
+        parallel::map(nodes, |&position| (position, step(at, context, position)))
     {
         match prepared {
             Ok(step) => match earlier.get(&step.guresid) {
@@ -200,28 +237,11 @@ async fn run_wave(
     }
     open_secrets(at, &mut steps, &mut outcomes).await;
     let (pure, external): (Vec<_>, Vec<_>) =
-        steps.iter().partition(|step| matches!(step.driver, Driver::Pure(_)));
-    let answers = parallel::map(&pure, |step| (*step, draft(at, step, compute(step))));
-    outcomes.extend(accept(at, answers).await);
+        steps.into_iter().partition(|step| matches!(step.driver, Driver::Pure(_)));
+    let answers = parallel::map(&pure, |step| draft(at, step, compute(step)));
+    outcomes.extend(accept(at, pure.iter().zip(answers).collect()).await);
     at.journal.record(at.lease, at.row, &outcomes).await?;
-    if !external.is_empty() {
-        let starting: Vec<(u32, String)> =
-            external.iter().map(|step| (step.position, step.idempotency_key.clone())).collect();
-        at.journal.start(at.lease, &starting).await?;
-        let mut effects = Vec::with_capacity(external.len());
-        for step in external {
-            effects.push(effect(step));
-        }
-        let mut running = stream::iter(effects).buffer_unordered(EFFECTS_AT_ONCE);
-        // Each effect is recorded as soon as it is there: a kill repeats only what is unfinished.
-        while let Some(answer) = running.next().await {
-            let (step, answer) = answer;
-            let ended = accept(at, vec![(step, draft(at, step, answer))]).await;
-            at.journal.record(at.lease, at.row, &ended).await?;
-            outcomes.extend(ended);
-        }
-    }
-    Ok(outcomes)
+    Ok((outcomes, external))
 }
 
 fn step<'a>(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use downbeat_core::{
-    Code, Document, Json, JsonMap, ResourceKey, SecretExpr,
+    Code, Document, Json, JsonMap, ResourceKey,
     graph::{Inputs, Node, NodeIndex},
     id::sha256_hex,
     resolve::{self, Facts, InDefinition, InSet, OutputsOf, Secrets},
@@ -132,17 +132,17 @@ pub fn spec(module: &downbeat_core::Module) -> JsonMap {
 }
 
 fn hash(node: &Node, resource: &Json, values: &Json, secrets: &Document) -> String {
-    let exprs: &BTreeMap<String, SecretExpr> = &secrets.secrets;
-    let text = serde_json::json!([
-        node.definition.id,
-        node.definition.version_id,
+    let parts = (
+        &node.definition.id,
+        &node.definition.version_id,
         node.definition.driver_type(),
         resource,
         values,
-        secrets.value,
-        exprs,
-    ]);
-    sha256_hex(text.to_string().as_bytes())
+        &secrets.value,
+        &secrets.secrets,
+    );
+    // JSON values and strings: this cannot fail.
+    sha256_hex(&serde_json::to_vec(&parts).unwrap_or_default())
 }
 
 /// The first of several resolve errors as a node error; the others are counted.

@@ -35,8 +35,7 @@ fn median(runs: usize, mut work: impl FnMut() -> Result<()>) -> Result<Duration>
         work()?;
         times.push(start.elapsed());
     }
-    times.sort();
-    Ok(times.get(runs / 2).copied().unwrap_or_default())
+    Ok(middle(times))
 }
 
 fn run(arguments: &[PathBuf], folder: &Path) -> Result<()> {
@@ -95,29 +94,35 @@ resources:
 }
 
 fn serve(folder: &Path, nothing: Duration) -> Result<()> {
-    let data = folder.join("data");
-    // The first start sets everything up; what counts is the second.
-    let mut idle_kb = 0;
-    let mut starts = Vec::new();
-    for _ in 0..6 {
-        let start = Instant::now();
-        let (mut server, ready) = start_server(&data)?;
-        starts.push(ready.duration_since(start));
-        idle_kb = resident_kb(server.id())?;
-        server.kill()?;
-        server.wait()?;
+    let mut first = Vec::new();
+    let mut later = Vec::new();
+    let mut idle = Vec::new();
+    for number in 0..5 {
+        let data = folder.join(format!("data{number}"));
+        // The first start sets everything up.
+        for starts in [&mut first, &mut later] {
+            let start = Instant::now();
+            let (mut server, ready) = start_server(&data)?;
+            starts.push(ready.duration_since(start));
+            idle.push(resident_kb(server.id())?);
+            server.kill()?;
+            server.wait()?;
+        }
     }
-    let first = starts.first().copied().unwrap_or_default();
-    let mut later: Vec<Duration> = starts.into_iter().skip(1).collect();
-    later.sort();
-    let later = later.get(2).copied().unwrap_or_default();
-    println!("serve, first start to ready    {first:>10.1?}");
-    println!(
-        "serve, later start to ready    {later:>10.1?}   {:.1} times --version",
-        later.as_secs_f64() / nothing.as_secs_f64()
-    );
-    println!("serve, resident when idle      {:>7} MB", idle_kb / 1024);
+    let (first, later, idle) = (middle(first), middle(later), middle(idle));
+    for (what, time) in [("first", first), ("later", later)] {
+        println!(
+            "serve, {what} start to ready    {time:>10.1?}   {:.1} times --version",
+            time.as_secs_f64() / nothing.as_secs_f64()
+        );
+    }
+    println!("serve, resident when idle      {:>7} MB", idle / 1024);
     Ok(())
+}
+
+fn middle<T: Copy + Default + Ord>(mut measured: Vec<T>) -> T {
+    measured.sort();
+    measured.get(measured.len() / 2).copied().unwrap_or_default()
 }
 
 fn start_server(data: &Path) -> Result<(Child, Instant)> {

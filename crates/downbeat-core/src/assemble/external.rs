@@ -10,11 +10,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use serde_json::json;
-
 use super::{Error, Object};
 use crate::secret::SecretPart;
-use crate::workload::is_base64;
+use crate::workload::{is_base64, members};
 use crate::{Code, Json, JsonMap, SecretExpr, SecretRef};
 
 /// The object as a repository may hold it: itself when it has no secrets, an `ExternalSecret` in
@@ -100,27 +98,29 @@ fn external_secret(object: &Object) -> Result<Json, Error> {
     if !metadata.is_empty() {
         template.insert("metadata".to_owned(), Json::Object(metadata));
     }
-    let mut target = json!({"name": object.name, "creationPolicy": "Owner", "template": template});
-    if let (Some(Json::Bool(immutable)), Json::Object(target)) =
-        (value.get("immutable"), &mut target)
-    {
+    let mut target = members([
+        ("creationPolicy", "Owner".into()),
+        ("name", object.name.as_str().into()),
+        ("template", template.into()),
+    ]);
+    if let Some(Json::Bool(immutable)) = value.get("immutable") {
         target.insert("immutable".to_owned(), Json::Bool(*immutable));
     }
 
-    let mut spec = json!({"target": target, "data": sources.data()});
-    if let (Some(store), Json::Object(spec)) = (sources.only_store(), &mut spec) {
+    let mut spec = members([("data", sources.data()), ("target", target.into())]);
+    if let Some(store) = sources.only_store() {
         spec.insert("secretStoreRef".to_owned(), store_ref(store));
     }
-    Ok(json!({
-        "apiVersion": "external-secrets.io/v1",
-        "kind": "ExternalSecret",
-        "metadata": value.get("metadata"),
-        "spec": spec,
-    }))
+    Ok(Json::Object(members([
+        ("apiVersion", "external-secrets.io/v1".into()),
+        ("kind", "ExternalSecret".into()),
+        ("metadata", value.get("metadata").cloned().unwrap_or_default()),
+        ("spec", spec.into()),
+    ])))
 }
 
 fn store_ref(store: &str) -> Json {
-    json!({"kind": "ClusterSecretStore", "name": store})
+    members([("kind", "ClusterSecretStore".into()), ("name", store.into())]).into()
 }
 
 fn not_text(object: &Object, pointer: String) -> Error {
@@ -214,12 +214,13 @@ impl<'a> Sources<'a> {
             if *encoding == Encoding::Base64 {
                 remote.insert("decodingStrategy".to_owned(), Json::from("Base64"));
             }
-            let mut entry = json!({"secretKey": format!("s{index}"), "remoteRef": remote});
-            if let (true, Json::Object(entry)) = (several, &mut entry) {
-                let source = json!({"storeRef": store_ref(&secret.store)});
-                entry.insert("sourceRef".to_owned(), source);
+            let mut entry =
+                members([("remoteRef", remote.into()), ("secretKey", format!("s{index}").into())]);
+            if several {
+                let source = members([("storeRef", store_ref(&secret.store))]);
+                entry.insert("sourceRef".to_owned(), source.into());
             }
-            entry
+            Json::Object(entry)
         };
         self.fetched.iter().enumerate().map(entry).collect()
     }

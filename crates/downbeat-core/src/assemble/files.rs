@@ -33,7 +33,7 @@ const PART: usize = 120;
 pub fn files(objects: &[Object]) -> Result<BTreeMap<String, String>, Vec<Error>> {
     let mut errors = Vec::new();
     let mut entries: Vec<Entry<'_>> = Vec::with_capacity(objects.len());
-    let mut seen: BTreeMap<Identity, &Object> = BTreeMap::new();
+    let mut seen: BTreeMap<Identity<'_>, &Object> = BTreeMap::new();
     for object in objects {
         let value = match externalize(object) {
             Ok(value) => value,
@@ -91,7 +91,7 @@ pub fn files(objects: &[Object]) -> Result<BTreeMap<String, String>, Vec<Error>>
     if errors.is_empty() { Ok(files) } else { Err(errors) }
 }
 
-fn meets(known: &Object, object: &Object, identity: &Identity) -> Error {
+fn meets(known: &Object, object: &Object, identity: &Identity<'_>) -> Error {
     Error {
         code: Code::Duplicate,
         message: format!(
@@ -106,7 +106,7 @@ fn meets(known: &Object, object: &Object, identity: &Identity) -> Error {
 }
 
 struct Entry<'a> {
-    identity: Identity,
+    identity: Identity<'a>,
     /// Without `.yaml`.
     path: String,
     value: Cow<'a, Json>,
@@ -115,13 +115,12 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn new(object: &'a Object, value: Cow<'a, Json>) -> Self {
-        let text = |member: &str| value.get(member).and_then(Json::as_str).unwrap_or_default();
-        let identity = Identity {
-            group: super::group(text("apiVersion")).to_owned(),
-            kind: text("kind").to_owned(),
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
-        };
+        let mut identity = Identity::of(object);
+        if let Cow::Owned(other) = &value {
+            let text = |member: &str| other.get(member).and_then(Json::as_str).unwrap_or_default();
+            identity.group = super::group(text("apiVersion")).to_owned().into();
+            identity.kind = text("kind").to_owned().into();
+        }
         let mut safe = Safe { changed: false };
         let kind = safe.part(&identity.kind);
         let full = safe.part(&format!("{}-{}", identity.kind, identity.name));
@@ -134,7 +133,7 @@ impl<'a> Entry<'a> {
             Origin::Resource { .. }
                 if identity.kind == "Namespace" && identity.group.is_empty() =>
             {
-                format!("namespace/{}", safe.part(&identity.name))
+                format!("namespace/{}", safe.part(identity.name))
             }
             Origin::Resource { .. } if object.namespace.is_none() => format!("cluster/{full}"),
             Origin::Resource { .. } => format!("resources/{full}"),
@@ -171,12 +170,12 @@ impl Safe {
 }
 
 /// Twelve hex digits that stand for the identity of an object.
-fn hash(identity: &Identity) -> String {
+fn hash(identity: &Identity<'_>) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
-    let namespace = identity.namespace.as_deref();
+    let namespace = identity.namespace;
     let scope = if namespace.is_some() { "namespaced" } else { "cluster" };
     for part in
-        [&identity.group, &identity.kind, scope, namespace.unwrap_or_default(), &identity.name]
+        [&*identity.group, &*identity.kind, scope, namespace.unwrap_or_default(), identity.name]
     {
         context.update(&part.len().to_be_bytes());
         context.update(part.as_bytes());

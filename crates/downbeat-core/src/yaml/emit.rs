@@ -14,7 +14,8 @@ use crate::Json;
 /// can hold it exactly.
 #[must_use]
 pub fn to_string(value: &Json) -> String {
-    let mut out = String::new();
+    // Most objects are smaller.
+    let mut out = String::with_capacity(1024);
     match value {
         Json::Object(members) if !members.is_empty() => mapping(&mut out, value, 0, Start::Fresh),
         Json::Array(items) if !items.is_empty() => sequence(&mut out, items, 0, Start::Fresh),

@@ -413,8 +413,11 @@ impl<'t> Reader<'t, '_> {
                 if key.style == Style::Plain && key.text == "<<" {
                     return None;
                 }
+                // After a key in quotes the value may follow at once, as JSON writes it.
+                let joined = key.style == Style::Quoted;
                 self.put(key)?;
-                if self.byte(self.at) != Some(b':') || self.byte(self.at + 1) != Some(b' ') {
+                let spaced = self.byte(self.at + 1) == Some(b' ');
+                if self.byte(self.at) != Some(b':') || !(spaced || joined) {
                     return None;
                 }
                 self.at = self.spaces(self.at + 1);

@@ -321,6 +321,7 @@ fn fast_reader_reads_simple_texts() {
         "  a: b\n  c: d\n\n\n",
         "a: [ ]",
         "a: { b: c }\n",
+        "a: {\"b\":\"c\",'d':1,\"e\":[{\"f\":{}}]}\n",
     ] {
         assert!(agree(text), "{text}");
     }
@@ -345,6 +346,8 @@ fn fast_reader_reads_simple_texts() {
         "- ",
         "a: |+\n  x\n",
         "a: {b}",
+        "a: {b:c}",
+        "a: {\"b\":}",
         "a: |\n  x",
         "a: |2\n    x\n",
         "a: |\n\n  x\n",

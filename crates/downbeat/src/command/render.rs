@@ -59,11 +59,11 @@ pub(crate) async fn run(arguments: &Render) -> Result<(), Failure> {
     let texts = parallel::map(&objects, |object| {
         assemble::externalize(object).map(|shown| format!("---\n{}", yaml::to_string(&shown)))
     });
-    let text: Result<String, assemble::Error> = texts.into_iter().collect();
-    let text = text.map_err(|error| Failure::new(error.message).maybe_hint(error.hint))?;
-    let printed = out(&text);
+    let texts: Result<Vec<String>, assemble::Error> = texts.into_iter().collect();
+    let texts = texts.map_err(|error| Failure::new(error.message).maybe_hint(error.hint))?;
+    let printed = out(&texts.concat());
     // The process ends here: freeing all this value by value would take longer than printing it.
-    std::mem::forget((objects, loaded, ports));
+    std::mem::forget((objects, texts, loaded, ports));
     printed
 }
 
