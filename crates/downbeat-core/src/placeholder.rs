@@ -235,26 +235,39 @@ fn tokens(content: &str) -> Result<Vec<&str>, &'static str> {
     Ok(tokens)
 }
 
-/// Calls `visit` with the JSON pointer and text of every string in `value` that is not literal.
+/// Calls `visit` with every string that can hold a placeholder, and its JSON pointer.
 pub fn visit_strings<'a>(value: &'a Json, visit: &mut impl FnMut(&str, &'a str)) {
-    visit_at(value, &mut String::new(), visit);
+    visit_at(value, &mut String::new(), false, visit);
 }
 
-fn visit_at<'a>(value: &'a Json, at: &mut String, visit: &mut impl FnMut(&str, &'a str)) {
+/// As [`visit_strings`], with the names of members.
+pub fn visit_strings_and_names<'a>(value: &'a Json, visit: &mut impl FnMut(&str, &'a str)) {
+    visit_at(value, &mut String::new(), true, visit);
+}
+
+fn visit_at<'a>(
+    value: &'a Json,
+    at: &mut String,
+    names: bool,
+    visit: &mut impl FnMut(&str, &'a str),
+) {
     let length = at.len();
     match value {
         Json::String(text) if !is_literal(text) => visit(at, text),
         Json::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 crate::patch::push_token(at, &index.to_string());
-                visit_at(item, at, visit);
+                visit_at(item, at, names, visit);
                 at.truncate(length);
             }
         }
         Json::Object(members) => {
-            for (key, member) in members {
-                crate::patch::push_token(at, key);
-                visit_at(member, at, visit);
+            for (name, member) in members {
+                crate::patch::push_token(at, name);
+                if names && !is_literal(name) {
+                    visit(at, name);
+                }
+                visit_at(member, at, names, visit);
                 at.truncate(length);
             }
         }

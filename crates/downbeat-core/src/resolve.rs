@@ -149,6 +149,11 @@ pub trait Lookup {
     fn leaves_alone(&self, _at: &str) -> bool {
         false
     }
+
+    /// Whether names of members have placeholders, too.
+    fn in_names(&self) -> bool {
+        false
+    }
 }
 
 /// Resolves one string.
@@ -204,7 +209,7 @@ pub fn string(text: &str, lookup: &dyn Lookup) -> Result<Resolved, Error> {
     })
 }
 
-/// Resolves every string of a tree. Keys are left alone.
+/// Resolves every string of a tree; names of members where the place says so.
 ///
 /// # Errors
 /// All strings that cannot be resolved, and, where `secrets` are refused, all that are secret.
@@ -257,12 +262,61 @@ impl Walk<'_> {
     fn object(&mut self, members: &JsonMap) -> Json {
         let length = self.at.len();
         let mut copy = JsonMap::new();
-        for (key, member) in members {
-            push_token(&mut self.at, key);
-            copy.insert(key.clone(), self.value(member));
+        for (written, member) in members {
+            let Some(name) = self.name(written) else { continue };
+            push_token(&mut self.at, &name);
+            if copy.insert(name.clone().into_owned(), self.value(member)).is_some() {
+                let message = format!("two members are called {name:?}, one of them {written:?}");
+                self.error(Error::new(Code::Duplicate, message, None));
+            }
             self.at.truncate(length);
         }
         Json::Object(copy)
+    }
+
+    /// The name of a member; none when it cannot be resolved.
+    fn name<'n>(&mut self, name: &'n str) -> Option<Cow<'n, str>> {
+        if placeholder::is_literal(name) || !self.lookup.in_names() {
+            return Some(Cow::Borrowed(name));
+        }
+        let length = self.at.len();
+        push_token(&mut self.at, name);
+        let resolved = if self.lookup.leaves_alone(&self.at) {
+            Some(Cow::Borrowed(name))
+        } else {
+            let named = string(name, self.lookup).and_then(|resolved| match resolved {
+                Resolved::Plain(Json::String(text)) => Ok(text),
+                Resolved::Plain(value @ (Json::Bool(_) | Json::Number(_))) => Ok(value.to_string()),
+                Resolved::Plain(_) => Err(Error::new(
+                    Code::Unresolvable,
+                    format!("{name} is no text, and cannot be the name of a member"),
+                    None,
+                )),
+                Resolved::Secret(_) | Resolved::SecretTree(_) => Err(Error::new(
+                    Code::SecretMisuse,
+                    format!("{name} is secret, and names are visible to everybody"),
+                    Some("Put the secret into a value".to_owned()),
+                )),
+            });
+            match named {
+                Ok(text) => {
+                    self.count(text.len());
+                    Some(Cow::Owned(text))
+                }
+                Err(error) => {
+                    self.error(error);
+                    None
+                }
+            }
+        };
+        self.at.truncate(length);
+        resolved
+    }
+
+    /// Adds an error of the string where the walk is.
+    fn error(&mut self, mut error: Error) {
+        error.at = format!("{}{}", self.at, error.at);
+        self.errors.push(error);
     }
 
     fn value(&mut self, value: &Json) -> Json {
@@ -283,13 +337,12 @@ impl Walk<'_> {
             Json::String(_) if self.bytes > MOST_BYTES => Json::Null,
             Json::String(text) => match string(text, self.lookup) {
                 Ok(Resolved::Plain(value)) => {
-                    self.count(&value);
+                    self.count(value.as_str().map_or(64, str::len));
                     value
                 }
                 Ok(secret) => self.secret(text, secret),
-                Err(mut error) => {
-                    error.at = format!("{}{}", self.at, error.at);
-                    self.errors.push(error);
+                Err(error) => {
+                    self.error(error);
                     Json::Null
                 }
             },
@@ -297,14 +350,12 @@ impl Walk<'_> {
         }
     }
 
-    fn count(&mut self, value: &Json) {
-        self.bytes += value.as_str().map_or(64, str::len);
+    fn count(&mut self, bytes: usize) {
+        self.bytes += bytes;
         if self.bytes > MOST_BYTES {
             let message = format!("placeholders put in more than {MOST_BYTES} bytes");
             let hint = "Use the value fewer times, or make it smaller".to_owned();
-            let mut error = Error::new(Code::Unresolvable, message, Some(hint));
-            error.at.clone_from(&self.at);
-            self.errors.push(error);
+            self.error(Error::new(Code::Unresolvable, message, Some(hint)));
         }
     }
 
@@ -735,5 +786,9 @@ impl Lookup for InWorkload<'_> {
 
     fn leaves_alone(&self, at: &str) -> bool {
         is_left_alone(at)
+    }
+
+    fn in_names(&self) -> bool {
+        true
     }
 }

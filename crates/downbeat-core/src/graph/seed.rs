@@ -160,7 +160,7 @@ fn module_edges(builder: &mut Builder<'_>, id: &str, module: &Module) {
         for (member, value) in spec {
             let below = at(&[member]);
             let in_module = Some((id, module));
-            string_edges(builder, workload, value, in_module, &place, &below, is_left_alone);
+            string_edges(builder, workload, value, in_module, &place, &below, Part::Spec);
         }
         for (container, mount, target) in volume_ids(spec) {
             let place =
@@ -202,12 +202,20 @@ fn params_edges(
     place: &str,
 ) {
     for (key, value) in resource.params.iter().flatten() {
-        string_edges(builder, from, value, module, place, &at(&[key]), |_| false);
+        string_edges(builder, from, value, module, place, &at(&[key]), Part::Params);
     }
 }
 
-/// Adds the edges for all strings of `value`, which stands at `root` below `place`; those whose
-/// pointer from `place` is left alone are passed over.
+/// Which strings of a part of the set are resolved later.
+#[derive(Clone, Copy)]
+enum Part {
+    /// Params of a resource: all values.
+    Params,
+    /// The spec of a module: values and names, but not those that are left alone.
+    Spec,
+}
+
+/// Adds the edges for the strings of `value`, which stands at `root` below `place`.
 fn string_edges(
     builder: &mut Builder<'_>,
     from: NodeIndex,
@@ -215,11 +223,11 @@ fn string_edges(
     module: InModule<'_>,
     place: &str,
     root: &str,
-    left_alone: impl Fn(&str) -> bool,
+    part: Part,
 ) {
-    placeholder::visit_strings(value, &mut |below, text| {
+    let mut visit = |below: &str, text: &str| {
         let below = format!("{root}{below}");
-        if left_alone(&below) {
+        if matches!(part, Part::Spec) && is_left_alone(&below) {
             return;
         }
         let place = format!("{place}{below}");
@@ -243,7 +251,11 @@ fn string_edges(
                 });
             }
         }
-    });
+    };
+    match part {
+        Part::Params => placeholder::visit_strings(value, &mut visit),
+        Part::Spec => placeholder::visit_strings_and_names(value, &mut visit),
+    }
 }
 
 /// Adds the edge for one placeholder of the set, or the error when it names nothing.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use downbeat_core::{
-    DeploymentSet, Json, SecretRef,
+    Code, DeploymentSet, Json, SecretRef,
     graph::{NodeIndex, ResourceGraph},
     resolve::{
-        Facts, InDefinition, InSet, Outputs, Resolved, Secrets, SharedValue, Values, map,
-        secret_refs, string,
+        Facts, InDefinition, InSet, InWorkload, Outputs, Resolved, Secrets, SharedValue, Values,
+        map, secret_refs, string,
     },
 };
 use serde_json::json;
@@ -175,4 +175,48 @@ fn values_and_services_of_the_set() {
         "${modules.job.service.port}: workload \"job\" has no such \
         property. Of a service, `name` and `port` can be used",
     );
+}
+
+#[test]
+fn names_of_members_are_resolved_in_a_workload() {
+    let set = DeploymentSet::default();
+    let graph = graph::build(set.to_json(), &graph::index(&[])).unwrap();
+    let mut values = Values::new();
+    values.insert("team".into(), SharedValue::Plain("blue".into()));
+    let secret = SecretRef { store: "s".into(), key: "k".into(), version: None };
+    values.insert("KEY".into(), SharedValue::Secret(secret));
+    let facts = facts(&set, &values, &graph);
+    let outputs: Vec<Option<Outputs>> = vec![None; graph.nodes.len()];
+    let positions: BTreeMap<_, NodeIndex> = BTreeMap::new();
+    let in_set = InSet { facts: &facts, module: None, outputs: &outputs, positions: &positions };
+    let lookup = InWorkload(in_set);
+    let resolve = |value: Json| {
+        let Json::Object(members) = value else { panic!("an object") };
+        map(&members, &lookup, Secrets::Allowed).map(|document| (document.value, document.secrets))
+    };
+
+    let labels = json!({"labels": {"example.org/${values.team}": "${context.env.id}",
+        "$\\{literal}": "a", "plain": "b"}});
+    let (value, _) = resolve(labels).unwrap();
+    assert_eq!(
+        value,
+        json!({"labels": {"example.org/blue": "dev", "${literal}": "a", "plain": "b"}})
+    );
+    // Where a secret goes is told with the name that the member has in the end.
+    let (_, secrets) = resolve(json!({"${values.team}": {"x": "${values.KEY}"}})).unwrap();
+    assert_eq!(secrets.keys().collect::<Vec<_>>(), ["/blue/x"]);
+
+    for (value, code, at) in [
+        (json!({"labels": {"${values.KEY}": 1}}), Code::SecretMisuse, "/labels/${values.KEY}"),
+        (json!({"${values.none}": 1}), Code::MissingValue, "/${values.none}"),
+        (json!({"blue": 1, "${values.team}": 2}), Code::Duplicate, "/blue"),
+    ] {
+        let errors = resolve(value).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!((errors[0].code, errors[0].at.as_str()), (code, at));
+    }
+    // Params and definitions keep their names.
+    let params = json!({"${values.team}": 1});
+    let kept = map(params.as_object().unwrap(), &lookup.0, Secrets::Allowed).unwrap();
+    assert_eq!(kept.value, params);
 }
