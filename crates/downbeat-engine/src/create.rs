@@ -5,7 +5,11 @@
 //! journalled before the next wave reads them. A node that fails takes its dependents with it; all
 //! others finish.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use aws_lc_rs::hmac;
 use downbeat_core::{
@@ -21,8 +25,8 @@ use crate::{
     parallel,
     port::{
         BoxFuture, Cookie, CookieChange, Driver, DriverError, Drivers, GraphRow, Journal,
-        JournalError, Lease, NodeError, NodeRecord, NodeResult, Request, Response, SecretOutput,
-        Secrets,
+        JournalError, Lease, Memory, NodeError, NodeRecord, NodeResult, RegisteredDriver, Request,
+        Response, SecretOutput, Secrets,
     },
     prepare::{Context, Prepared, prepare},
     schema::Schemas,
@@ -55,6 +59,8 @@ pub struct Creation<'a> {
     pub seed: &'a [u8],
     /// Cookies by GUResID.
     pub cookies: &'a BTreeMap<String, Cookie>,
+    /// Drivers that the organization registered.
+    pub registered: &'a BTreeMap<String, RegisteredDriver>,
 }
 
 /// What came of the nodes.
@@ -101,6 +107,9 @@ struct Step<'a> {
     seed: [u8; 32],
     texts: BTreeMap<String, Secret>,
     cookie: Option<Secret>,
+    target: &'a str,
+    /// The cookie that the driver kept while it worked.
+    kept: Mutex<Option<SecretRef>>,
 }
 
 impl Step<'_> {
@@ -116,6 +125,7 @@ impl Step<'_> {
             cookie: self.cookie.as_ref(),
             seed: self.seed,
             idempotency_key: &self.idempotency_key,
+            target: self.target,
         }
     }
 }
@@ -198,7 +208,7 @@ async fn run_wave(
         at.journal.start(at.lease, &starting).await?;
         let mut effects = Vec::with_capacity(external.len());
         for step in &external {
-            effects.push(effect(step));
+            effects.push(effect(at, step));
         }
         let mut running = stream::iter(effects).buffer_unordered(EFFECTS_AT_ONCE);
         // Each effect is recorded as soon as it is there: a kill repeats only what is unfinished.
@@ -256,7 +266,7 @@ fn step<'a>(
         hint: None,
     })?;
     let driver_type = node.definition.driver_type();
-    let driver = at.drivers.by_type.get(driver_type).ok_or_else(|| unknown_driver(at, node))?;
+    let (driver, target) = find(at, driver_type).ok_or_else(|| unknown_driver(at, node))?;
     let prepared = prepare(context, node)?;
     let guresid = node.guresid.to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, at.seed);
@@ -276,7 +286,18 @@ fn step<'a>(
         seed,
         texts: BTreeMap::new(),
         cookie: None,
+        target,
+        kept: Mutex::new(None),
     })
+}
+
+/// The driver of a type, and where it listens.
+fn find<'a>(at: &Creation<'a>, driver_type: &str) -> Option<(&'a Driver, &'a str)> {
+    if let Some(driver) = at.drivers.by_type.get(driver_type) {
+        return Some((driver, ""));
+    }
+    let registered = at.registered.get(driver_type)?;
+    Some((at.drivers.remote.as_ref()?, &registered.target))
 }
 
 fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
@@ -365,14 +386,46 @@ type Answer<'a> = (&'a Step<'a>, Result<Draft, NodeError>);
 
 type Effect<'a> = (&'a Step<'a>, Result<Response, DriverError>);
 
-fn effect<'a>(step: &'a Step<'a>) -> BoxFuture<'a, Effect<'a>> {
+fn effect<'a>(at: &'a Creation<'a>, step: &'a Step<'a>) -> BoxFuture<'a, Effect<'a>> {
     Box::pin(async move {
         let answer = match step.driver {
             Driver::Pure(driver) => driver.compute(&step.request()),
-            Driver::External(driver) => driver.provision(&step.request()).await,
+            Driver::External(driver) => {
+                driver.provision(&step.request(), &Keeper { at, step }).await
+            }
         };
         (step, answer)
     })
+}
+
+/// The cookie of a step whose driver works.
+struct Keeper<'a> {
+    at: &'a Creation<'a>,
+    step: &'a Step<'a>,
+}
+
+impl Memory for Keeper<'_> {
+    fn keep(&self, cookie: Secret) -> BoxFuture<'_, Result<(), DriverError>> {
+        Box::pin(async move {
+            let failed = |error: &dyn std::fmt::Display| {
+                DriverError::new(Code::SecretStore, format!("its cookie cannot be kept: {error}"))
+            };
+            let key = cookie_key(self.at.facts.org, &self.step.guresid);
+            let sealed = self.at.secrets.seal(&[(key, cookie)]).await.map_err(|e| failed(&e))?;
+            let Some(sealed) = sealed.into_iter().next() else { return Ok(()) };
+            if let Some(node) = self.at.row.rows.get(self.step.position as usize) {
+                let kept = self.at.journal.keep(self.at.lease, node, &sealed).await;
+                kept.map_err(|error| failed(&error))?;
+            }
+            *self.step.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(sealed);
+            Ok(())
+        })
+    }
+}
+
+/// The key under which the cookie of a resource is sealed.
+pub(crate) fn cookie_key(org: &str, guresid: &str) -> String {
+    format!("orgs/{org}/resources/{guresid}/cookie")
 }
 
 /// Turns answers into results: no plaintext leaves this function, all of them are sealed.
@@ -626,9 +679,9 @@ fn draft(
         CookieChange::Keep => CookieSlot::Keep,
         CookieChange::Clear => CookieSlot::Clear,
         CookieChange::Set(cookie) => {
-            let at = sealing.to_seal.len();
-            sealing.to_seal.push((format!("{}/cookie", sealing.prefix), cookie));
-            CookieSlot::Sealed(at)
+            let slot = sealing.to_seal.len();
+            sealing.to_seal.push((cookie_key(at.facts.org, &step.guresid), cookie));
+            CookieSlot::Sealed(slot)
         }
     };
     let Json::Object(values) = values else {
@@ -713,7 +766,10 @@ fn finish(
         })
         .collect();
     let cookie = match draft.cookie {
-        CookieSlot::Keep => cookie_of(at, step.node, &step.guresid).cloned(),
+        CookieSlot::Keep => {
+            let kept = step.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+            kept.or_else(|| cookie_of(at, step.node, &step.guresid).cloned())
+        }
         CookieSlot::Clear => None,
         CookieSlot::Sealed(slot) => sealed.get(slot).cloned(),
     };

@@ -25,7 +25,8 @@ pub mod worker;
 
 pub use port::{
     BoxFuture, Clock, CookieChange, Delivered, Delivery, Driver, DriverError, DriverManifest,
-    Drivers, Effect, ExternalDriver, Journal, Lease, NodeError, NodeRecord, PureDriver, Request,
-    Response, Sealer, SecretOutput, Secrets, SecretsError, Target, TargetError, Targets,
+    Drivers, Effect, ExternalDriver, Journal, Lease, Memory, NodeError, NodeRecord, PureDriver,
+    Removal, Request, Response, Sealer, SecretOutput, Secrets, SecretsError, StateError, States,
+    Target, TargetError, Targets,
 };
 pub use worker::{Worker, WorkerOptions};

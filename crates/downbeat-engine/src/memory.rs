@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::{
     port::{
         BoxFuture, Drivers, Ended, GraphRow, Journal, JournalError, Journalled, Lease, Loaded,
-        NodeRecord, Phase, Secrets, SecretsError, Targets,
+        NodeRecord, NodeRow, Phase, Secrets, SecretsError, Targets,
     },
     run::Ports,
     schema::Schemas,
@@ -53,6 +53,7 @@ pub fn loaded(set: DeploymentSet, definitions: Index) -> Loaded {
         incarnations: BTreeMap::new(),
         pins: BTreeMap::new(),
         cookies: BTreeMap::new(),
+        registered: BTreeMap::new(),
         kept: Vec::new(),
         results: BTreeMap::new(),
     }
@@ -88,6 +89,10 @@ impl Journal for NoJournal {
     }
 
     fn start<'a>(&'a self, _: &'a Lease, _: &'a [(u32, String)]) -> Journalled<'a, ()> {
+        done(())
+    }
+
+    fn keep<'a>(&'a self, _: &'a Lease, _: &'a NodeRow, _: &'a SecretRef) -> Journalled<'a, ()> {
         done(())
     }
 

@@ -44,6 +44,30 @@ pub struct Request<'a> {
     pub seed: [u8; 32],
     /// Names this effect: two requests with the same key are the same request.
     pub idempotency_key: &'a str,
+    /// Where a driver that an organization registered listens; empty for a built-in one.
+    pub target: &'a str,
+}
+
+/// What a driver is asked to free (spec 06 section 1).
+#[derive(Debug)]
+pub struct Removal<'a> {
+    /// Permanent id of the resource.
+    pub guresid: &'a str,
+    /// What the resource is.
+    pub key: &'a ResourceKey,
+    /// What the driver stored last time.
+    pub cookie: Option<&'a Secret>,
+    /// Where a driver that an organization registered listens; empty for a built-in one.
+    pub target: &'a str,
+}
+
+/// The cookie of a resource while its driver works.
+///
+/// What is needed to find or free the resource again has to be kept before anything is made: the
+/// process may end in between. What a driver keeps here counts as if its answer had set it.
+pub trait Memory: Send + Sync {
+    /// Seals and stores the cookie before it returns.
+    fn keep(&self, cookie: Secret) -> BoxFuture<'_, Result<(), DriverError>>;
 }
 
 /// What a driver made.
@@ -135,12 +159,23 @@ pub trait PureDriver: Send + Sync {
 }
 
 /// A driver that changes the world. It must accept being called twice with one idempotency key.
+///
+/// A call can end at any time without an answer, because its future is dropped or the process
+/// dies; it is then made again.
 pub trait ExternalDriver: Send + Sync {
     /// Makes or updates the resource.
     fn provision<'a>(
         &'a self,
         request: &'a Request<'a>,
+        memory: &'a dyn Memory,
     ) -> BoxFuture<'a, Result<Response, DriverError>>;
+
+    /// Frees what was made, also when that was only a part. Succeeds when there is nothing.
+    fn deprovision<'a>(
+        &'a self,
+        removal: &'a Removal<'a>,
+        memory: &'a dyn Memory,
+    ) -> BoxFuture<'a, Result<(), DriverError>>;
 }
 
 /// A driver of either kind.
@@ -192,6 +227,59 @@ impl fmt::Debug for Driver {
 pub struct Drivers {
     /// The drivers.
     pub by_type: BTreeMap<String, Driver>,
+    /// What speaks to the drivers that organizations registered; a request names where they listen.
+    pub remote: Option<Driver>,
+}
+
+// ---- Terraform's state ------------------------------------------------------------------------
+
+/// Why a state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Somebody else holds the lock.
+    #[error("the state is locked")]
+    Locked {
+        /// What the holder said about itself: the JSON text of Terraform's lock.
+        holder: String,
+    },
+    /// The state store failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The states of infrastructure code, one for each resource, sealed.
+///
+/// Terraform's HTTP backend reads and writes them through the server; a lock is held by the id that
+/// Terraform makes up.
+pub trait States: Send + Sync {
+    /// The newest state.
+    fn read<'a>(&'a self, guresid: &'a str) -> BoxFuture<'a, Result<Option<Secret>, StateError>>;
+
+    /// Replaces the state. With a lock on it, only for the holder.
+    fn write<'a>(
+        &'a self,
+        guresid: &'a str,
+        lock: Option<&'a str>,
+        state: &'a Secret,
+    ) -> BoxFuture<'a, Result<(), StateError>>;
+
+    /// Locks the state for the holder of `id`; again for the same one.
+    fn lock<'a>(
+        &'a self,
+        guresid: &'a str,
+        id: &'a str,
+        about: &'a str,
+    ) -> BoxFuture<'a, Result<(), StateError>>;
+
+    /// Frees the lock; without an id whoever holds it.
+    fn unlock<'a>(
+        &'a self,
+        guresid: &'a str,
+        id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(), StateError>>;
+
+    /// Forgets the state and its lock.
+    fn remove<'a>(&'a self, guresid: &'a str) -> BoxFuture<'a, Result<(), StateError>>;
 }
 
 // ---- secrets ----------------------------------------------------------------------------------
@@ -374,10 +462,23 @@ pub struct Loaded {
     pub pins: BTreeMap<ResourceKey, Arc<Definition>>,
     /// Stored cookies by GUResID.
     pub cookies: BTreeMap<String, Cookie>,
+    /// Drivers that the organization registered, by reference (`<org>/<id>`).
+    pub registered: BTreeMap<String, RegisteredDriver>,
     /// Resources of the environment that have manifests in the target.
     pub kept: Vec<KeptResource>,
     /// Results that an earlier attempt of this deployment journalled, by GUResID.
     pub results: BTreeMap<String, NodeResult>,
+}
+
+/// A driver that an organization registered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegisteredDriver {
+    /// Where it listens, or the driver that it stands for (`driver://<org>/<id>`).
+    pub target: String,
+    /// What its inputs have to look like; null without a schema.
+    pub inputs_schema: Json,
+    /// For one that stands for another: the template of that one's inputs; null without one.
+    pub template: Json,
 }
 
 /// What a driver stored for itself.
@@ -430,6 +531,8 @@ pub struct NodeRow {
     pub criteria_id: String,
     /// The driver account of its definition, resolved; empty without one.
     pub driver_account: String,
+    /// GUResIDs of what it needs.
+    pub depends_on: Vec<String>,
 }
 
 /// The graph of a deployment, as it is stored.
@@ -539,6 +642,15 @@ pub trait Journal: Send + Sync {
 
     /// Notes that effects are about to start: position and idempotency key of each.
     fn start<'a>(&'a self, lease: &'a Lease, nodes: &'a [(u32, String)]) -> Journalled<'a, ()>;
+
+    /// Stores the cookie that a driver left while it works. From now on the resource is known, and
+    /// can be freed.
+    fn keep<'a>(
+        &'a self,
+        lease: &'a Lease,
+        node: &'a NodeRow,
+        cookie: &'a SecretRef,
+    ) -> Journalled<'a, ()>;
 
     /// Stores what happened to nodes; what is ready becomes an active resource.
     fn record<'a>(

@@ -126,6 +126,7 @@ async fn with_graph(
         row: &row,
         seed: &ports.seed,
         cookies: &loaded.cookies,
+        registered: &loaded.registered,
     };
     let mut created = create::create(&creation, &loaded.results).await?;
     if !created.errors.is_empty() {
@@ -157,6 +158,11 @@ pub fn graph_row(loaded: &Loaded, graph: &ResourceGraph) -> GraphRow {
         definition: Arc::clone(&node.definition),
         criteria_id: node.criteria.id.clone(),
         driver_account: node.definition.body.driver_account.clone().unwrap_or_default(),
+        depends_on: node
+            .depends_on
+            .iter()
+            .filter_map(|(at, _)| Some(graph.node(*at)?.guresid.to_string()))
+            .collect(),
     });
     GraphRow { hash: graph::hash(&nodes), rows: rows.collect(), nodes }
 }
@@ -247,6 +253,7 @@ pub async fn render(
         row: &row,
         seed: &ports.seed,
         cookies: &loaded.cookies,
+        registered: &loaded.registered,
     };
     let failed = |error: JournalError| {
         vec![DeploymentError {

@@ -1,6 +1,7 @@
 //! Drivers that an organization registered. The built-in ones are not rows.
 
 use downbeat_core::Json;
+use downbeat_engine::port::RegisteredDriver;
 use sqlx::{AnyConnection, any::AnyRow, query};
 
 use crate::{
@@ -15,6 +16,17 @@ pub struct StoredDriver {
     pub id: String,
     /// The v1 object.
     pub content: Json,
+}
+
+/// What the engine needs to know of a driver.
+#[must_use]
+pub fn registered(driver: &StoredDriver) -> RegisteredDriver {
+    let member = |name: &str| driver.content.get(name).cloned().unwrap_or_default();
+    RegisteredDriver {
+        target: member("target").as_str().unwrap_or_default().to_owned(),
+        inputs_schema: member("inputs_schema"),
+        template: member("template"),
+    }
 }
 
 /// Stores a new driver.

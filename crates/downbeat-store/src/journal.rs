@@ -16,7 +16,7 @@ use downbeat_engine::{
     Clock, Lease, NodeRecord,
     port::{
         Cookie, Ended, GraphRow, Journal, JournalError, Journalled, KeptResource, Loaded,
-        NodeResult, NodeRow, Phase,
+        NodeResult, NodeRow, Phase, RegisteredDriver,
     },
 };
 use sqlx::{AnyConnection, any::AnyRow, query};
@@ -25,6 +25,7 @@ use uuid::Uuid;
 use crate::{
     Db, EnvScope, Error, OrgScope, Result, Tx, active_resource, commit,
     definition::Indexes,
+    driver,
     graph::{self, StoredGraph},
     resource_type,
     row::{Columns as _, written},
@@ -186,6 +187,7 @@ impl SqlJournal {
             incarnations: active_resource::incarnations(&mut conn, &env).await?,
             pins: active_resource::pins(&mut conn, &env).await?,
             cookies: cookies(&mut conn, &env).await?,
+            registered: registered(&mut conn, &org).await?,
             kept: kept(&mut conn, &env).await?,
             results: results(&mut conn, &lease.deployment).await?,
         })
@@ -258,6 +260,34 @@ impl SqlJournal {
         commit(tx).await
     }
 
+    async fn write_cookie(&self, lease: &Lease, node: &NodeRow, cookie: &SecretRef) -> Result<()> {
+        let mut tx = self.fenced(lease).await?;
+        let (env, env_type) = scope(&mut tx, lease).await?;
+        let known = written(cookie, "active_resource", "cookie")?;
+        // A resource that exists keeps everything but its cookie.
+        let done = query(
+            "UPDATE active_resource SET cookie = $7, driver_type = $8
+              WHERE org_id = $1 AND app_id = $2 AND env_id = $3
+                AND type = $4 AND class = $5 AND res_id = $6",
+        )
+        .bind(env.org())
+        .bind(env.app())
+        .bind(env.env())
+        .bind(&*node.key.resource_type)
+        .bind(&*node.key.class)
+        .bind(&*node.key.id)
+        .bind(known)
+        .bind(node.definition.driver_type())
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            let pending = NodeResult { cookie: Some(cookie.clone()), ..NodeResult::default() };
+            let row = Activation { env: &env, env_type: &env_type, lease, node, result: &pending };
+            activate(&mut tx, &row, "pending", self.now()).await?;
+        }
+        commit(tx).await
+    }
+
     async fn write_records(
         &self,
         lease: &Lease,
@@ -293,7 +323,8 @@ impl SqlJournal {
             .await?;
             let node = graph.rows.get(record.position as usize);
             if let (Ok(result), Some(node)) = (&record.outcome, node) {
-                activate(&mut tx, &env, &env_type, lease, node, result, now).await?;
+                let row = Activation { env: &env, env_type: &env_type, lease, node, result };
+                activate(&mut tx, &row, "active", now).await?;
             }
         }
         commit(tx).await
@@ -411,6 +442,14 @@ async fn cookies(conn: &mut AnyConnection, env: &EnvScope) -> Result<BTreeMap<St
     .collect()
 }
 
+async fn registered(
+    conn: &mut AnyConnection,
+    org: &OrgScope,
+) -> Result<BTreeMap<String, RegisteredDriver>> {
+    let rows = driver::list(conn, org).await?.into_iter();
+    Ok(rows.map(|row| (format!("{}/{}", org.org(), row.id), driver::registered(&row))).collect())
+}
+
 async fn kept(conn: &mut AnyConnection, env: &EnvScope) -> Result<Vec<KeptResource>> {
     // Which resources have something in the target?
     query(
@@ -480,16 +519,18 @@ async fn add_node(
     Ok(())
 }
 
-/// Makes a node that is ready an active resource, or brings its record up to date.
-async fn activate(
-    tx: &mut Tx,
-    env: &EnvScope,
-    env_type: &str,
-    lease: &Lease,
-    node: &NodeRow,
-    result: &NodeResult,
-    now: i64,
-) -> Result<()> {
+/// A node that is, or is about to become, an active resource.
+struct Activation<'a> {
+    env: &'a EnvScope,
+    env_type: &'a str,
+    lease: &'a Lease,
+    node: &'a NodeRow,
+    result: &'a NodeResult,
+}
+
+/// Makes a node an active resource, or brings its record up to date.
+async fn activate(tx: &mut Tx, row: &Activation<'_>, status: &str, now: i64) -> Result<()> {
+    let Activation { env, env_type, lease, node, result } = *row;
     let cookie = match &result.cookie {
         Some(cookie) => written(cookie, "active_resource", "cookie")?,
         None => String::new(),
@@ -502,16 +543,19 @@ async fn activate(
     query(
         "INSERT INTO active_resource (org_id, app_id, env_id, env_type, type, class, res_id, guresid,
                  def_id, def_version_id, criteria_id, driver_type, driver_account, deploy_id,
-                 resource, secret_refs, cookie, manifests, status, scheduled_deletion, updated_at)
+                 resource, secret_refs, cookie, manifests, status, scheduled_deletion, updated_at,
+                 depends_on)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                 'active', 0, $19)
+                 $20, 0, $19, $21)
          ON CONFLICT (org_id, app_id, env_id, type, class, res_id) DO UPDATE
             SET guresid = excluded.guresid, def_id = excluded.def_id,
                 def_version_id = excluded.def_version_id, criteria_id = excluded.criteria_id,
                 driver_type = excluded.driver_type, driver_account = excluded.driver_account,
                 deploy_id = excluded.deploy_id, resource = excluded.resource,
                 secret_refs = excluded.secret_refs, cookie = excluded.cookie,
-                manifests = excluded.manifests, status = 'active', updated_at = excluded.updated_at",
+                manifests = excluded.manifests, status = excluded.status,
+                scheduled_deletion = 0, updated_at = excluded.updated_at,
+                depends_on = excluded.depends_on",
     )
     .bind(env.org())
     .bind(env.app())
@@ -532,6 +576,8 @@ async fn activate(
     .bind(cookie)
     .bind(manifests)
     .bind(now)
+    .bind(status)
+    .bind(written(&node.depends_on, "active_resource", "depends_on")?)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -569,6 +615,15 @@ impl Journal for SqlJournal {
 
     fn start<'a>(&'a self, lease: &'a Lease, nodes: &'a [(u32, String)]) -> Journalled<'a, ()> {
         journalled(self.write_start(lease, nodes))
+    }
+
+    fn keep<'a>(
+        &'a self,
+        lease: &'a Lease,
+        node: &'a NodeRow,
+        cookie: &'a SecretRef,
+    ) -> Journalled<'a, ()> {
+        journalled(self.write_cookie(lease, node, cookie))
     }
 
     fn record<'a>(

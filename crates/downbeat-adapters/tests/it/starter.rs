@@ -166,6 +166,7 @@ async fn nodes(
         row: &GraphRow { hash: String::new(), nodes: Vec::new(), rows: Vec::new() },
         seed: &ports.seed,
         cookies: &loaded.cookies,
+        registered: &loaded.registered,
     };
     let created = create::create(&creation, &BTreeMap::new()).await.unwrap();
     assert_eq!(created.errors, []);

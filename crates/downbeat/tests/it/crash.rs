@@ -20,10 +20,11 @@ use downbeat_adapters::{
     sealed::KeyRing,
     target::ToGit,
 };
-use downbeat_core::{Json, definition_file};
+use downbeat_core::{Json, SecretRef, definition_file};
 use downbeat_engine::{
-    Clock, Driver, DriverError, ExternalDriver, Lease, NodeRecord, Request, Response, Targets,
-    port::{BoxFuture, Ended, GraphRow, Journal, JournalError, Journalled, Loaded, Phase},
+    Clock, Driver, DriverError, ExternalDriver, Lease, Memory, NodeRecord, Removal, Request,
+    Response, Targets,
+    port::{BoxFuture, Ended, GraphRow, Journal, JournalError, Journalled, Loaded, NodeRow, Phase},
     run::{self, Ports},
     schema::Schemas,
 };
@@ -94,6 +95,14 @@ impl Journal for Dying {
     fn start<'a>(&'a self, lease: &'a Lease, nodes: &'a [(u32, String)]) -> Journalled<'a, ()> {
         self.write(self.journal.start(lease, nodes))
     }
+    fn keep<'a>(
+        &'a self,
+        lease: &'a Lease,
+        node: &'a NodeRow,
+        cookie: &'a SecretRef,
+    ) -> Journalled<'a, ()> {
+        self.write(self.journal.keep(lease, node, cookie))
+    }
     fn record<'a>(
         &'a self,
         lease: &'a Lease,
@@ -115,6 +124,7 @@ impl ExternalDriver for World {
     fn provision<'a>(
         &'a self,
         request: &'a Request<'a>,
+        _: &'a dyn Memory,
     ) -> BoxFuture<'a, Result<Response, DriverError>> {
         let mut effects = self.0.lock().unwrap();
         *effects.entry(request.idempotency_key.to_owned()).or_default() += 1;
@@ -122,6 +132,14 @@ impl ExternalDriver for World {
             json!({"host": format!("{}.example", request.guresid), "port": 5432, "name": "n"});
         let values = values.as_object().cloned().unwrap_or_default();
         Box::pin(std::future::ready(Ok(Response { values, ..Response::default() })))
+    }
+
+    fn deprovision<'a>(
+        &'a self,
+        _: &'a Removal<'a>,
+        _: &'a dyn Memory,
+    ) -> BoxFuture<'a, Result<(), DriverError>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 
