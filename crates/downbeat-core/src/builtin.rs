@@ -114,6 +114,13 @@ pub fn changes_nothing(driver_type: &str) -> bool {
     })
 }
 
+/// Whether this built-in driver runs here.
+#[must_use]
+pub fn runs_here(driver_type: &str) -> bool {
+    let name = driver_type.strip_prefix("humanitec/").or(driver_type.strip_prefix("downbeat/"));
+    changes_nothing(driver_type) || name == Some("terraform")
+}
+
 /// The inputs for the driver behind a built-in virtual driver; `None` when the driver is not one.
 ///
 /// Expansion happens when a definition is read, before its references are collected: what the

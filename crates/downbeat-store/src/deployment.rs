@@ -19,6 +19,8 @@ use crate::{
 
 /// A deployment that waits for the engine.
 pub const PENDING: &str = "pending";
+/// A deployment of which everything is in the target.
+pub const SUCCEEDED: &str = "succeeded";
 
 /// A deployment.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use downbeat_store::{
     AnyConnection, EnvScope, Tx, commit, delta,
     deployment::{self as store, Deployment as Row},
     environment::Environment as EnvironmentRow,
+    removal,
     set::{self, StoredSet},
 };
 use serde::Deserialize;
@@ -231,8 +232,16 @@ async fn ready(tx: &mut Tx, scope: &EnvScope, environment: &EnvironmentRow) -> R
         return Err(Problem::invalid(format!("The environment `{env}` is paused."))
             .with_hint("Resume it with `PUT …/runtime/paused` `false`, then deploy."));
     }
-    match store::under_way(&mut *tx, scope).await? {
-        Some(id) => Err(under_way(scope, &format!("`{id}`"))),
+    if let Some(id) = store::under_way(&mut *tx, scope).await? {
+        return Err(under_way(scope, &format!("`{id}`")));
+    }
+    let open = removal::open(&mut *tx, scope).await?;
+    match open.iter().find(|removal| removal.state == "pending") {
+        Some(removal) => Err(Problem::conflict(format!(
+            "The resource `{}` of the environment `{env}` is being deleted.",
+            removal.key
+        ))
+        .with_hint("Wait until it is gone, then deploy again.")),
         None => Ok(()),
     }
 }
