@@ -168,6 +168,7 @@ async fn can_free(conn: &mut AnyConnection, scope: &EnvScope, driver_type: &str)
     get, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/resources/removals",
     operation_id = "listRemovals", tag = "ActiveResource",
     responses((status = 200, body = Vec<Removal>, description = "The removals, newest first.")),
+    extensions(("x-downbeat-extension" = json!(true))),
 )]
 async fn list_removals(
     State(state): State<AppState>,
@@ -192,6 +193,7 @@ async fn list_removals(
             description = "A deployment is under way, or the last one failed.",
         ),
     ),
+    extensions(("x-downbeat-extension" = json!(true))),
 )]
 async fn prune(
     State(state): State<AppState>,
