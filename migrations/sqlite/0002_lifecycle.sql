@@ -3,6 +3,9 @@
 -- GUResIDs of what the resource needs, as JSON: freeing goes against this direction.
 ALTER TABLE active_resource ADD COLUMN depends_on TEXT NOT NULL DEFAULT '[]';
 
+-- Whether a deployment that succeeds frees what its graph does not need.
+ALTER TABLE deployment ADD COLUMN prune BIGINT NOT NULL DEFAULT 0;
+
 -- One row for each thing that is to be freed, and afterwards the record that it was. The row is the
 -- request: a worker claims it, as it claims deployments.
 CREATE TABLE removal (

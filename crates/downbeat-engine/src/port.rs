@@ -467,7 +467,8 @@ pub struct Loaded {
     pub cookies: BTreeMap<String, Vec<Cookie>>,
     /// Drivers that the organization registered, by reference (`<org>/<id>`).
     pub registered: BTreeMap<String, RegisteredDriver>,
-    /// Resources of the environment that have manifests in the target.
+    /// Resources of the environment that have manifests in the target and keep them, whether or
+    /// not this deployment needs them.
     pub kept: Vec<KeptResource>,
     /// Results that an earlier attempt of this deployment journalled, by GUResID.
     pub results: BTreeMap<String, NodeResult>,

@@ -192,7 +192,11 @@ impl SqlJournal {
             pins: active_resource::pins(&mut conn, &env).await?,
             cookies: cookies(&mut conn, &env).await?,
             registered: registered(&mut conn, &org).await?,
-            kept: kept(&mut conn, &env).await?,
+            // What this deployment does not need is freed when it succeeds.
+            kept: match row.flag("prune")? {
+                true => Vec::new(),
+                false => kept(&mut conn, &env).await?,
+            },
             results: results(&mut conn, &lease.deployment).await?,
         })
     }
@@ -346,6 +350,7 @@ impl SqlJournal {
             Ended::Succeeded(delivered) => {
                 let (env, _) = scope(&mut tx, lease).await?;
                 removal::release(&mut tx, &env, self.now()).await?;
+                removal::prune(&mut tx, &env, &lease.deployment, self.clock.now()).await?;
                 ("succeeded", Some(written(delivered, "deployment", "delivery")?))
             }
             Ended::Failed(errors) => {

@@ -292,6 +292,43 @@ pub(crate) async fn release(tx: &mut Tx, scope: &EnvScope, now: i64) -> Result<(
     Ok(())
 }
 
+/// Frees what a deployment that has succeeded does not need, if that was asked for.
+pub(crate) async fn prune(
+    tx: &mut Tx,
+    scope: &EnvScope,
+    deployment: &str,
+    now: Timestamp,
+) -> Result<()> {
+    // Was it asked for, and by whom?
+    let row = query("SELECT created_by FROM deployment WHERE id = $1 AND prune = 1")
+        .bind(deployment)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    let by = row.text("created_by")?;
+    // Which resources does its graph have?
+    let needed: BTreeSet<String> = query("SELECT guresid FROM node WHERE deployment_id = $1")
+        .bind(deployment)
+        .fetch_all(&mut **tx)
+        .await?
+        .iter()
+        .map(|row| row.text("guresid"))
+        .collect::<Result<_>>()?;
+    let reason = format!("the deployment {deployment} does not need it");
+    let asked = Asked { by: &by, reason: &reason, forced: false, at: now };
+    for resource in active_resource::list(&mut *tx, scope).await? {
+        if needed.contains(&resource.guresid) {
+            continue;
+        }
+        if builtin::changes_nothing(&resource.driver_type) {
+            forget(tx, scope, &resource, Left::Forgotten, asked).await?;
+        } else {
+            ask(tx, scope, &resource.key(), asked).await?;
+        }
+    }
+    Ok(())
+}
+
 /// What drivers made in an environment before a deployment: who takes a resource over from whom.
 pub(crate) struct Earlier {
     /// Whether any resource was made by a driver that changes the world.

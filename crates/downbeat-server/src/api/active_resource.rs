@@ -29,7 +29,6 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(delete))
         .routes(routes!(pin))
         .routes(routes!(list_removals))
-        .routes(routes!(prune))
 }
 
 /// Which resources to list.
@@ -180,65 +179,6 @@ async fn list_removals(
     environment::require(&mut conn, &scope).await?;
     let rows = removals::list(&mut conn, &scope).await?;
     Ok(Json(rows.into_iter().map(removal).collect()))
-}
-
-/// Frees what the last deployment does not need, in reverse order (an extension of v1).
-#[utoipa::path(
-    post, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/resources/actions/prune",
-    operation_id = "pruneActiveResources", tag = "ActiveResource",
-    responses(
-        (status = 200, body = Vec<ActiveResource>, description = "What is gone or about to go."),
-        (
-            status = 409, body = downbeat_api::ErrorBody,
-            description = "A deployment is under way, or the last one failed.",
-        ),
-    ),
-    extensions(("x-downbeat-extension" = json!(true))),
-)]
-async fn prune(
-    State(state): State<AppState>,
-    caller: Caller,
-    Path((org, app, env)): Path<(String, String, String)>,
-) -> Result<Json<Vec<ActiveResource>>> {
-    let scope = caller.may_change(&org)?.app(&app).env(&env);
-    let mut tx = state.db.write().await?;
-    let environment = environment::require_active(&mut tx, &scope).await?;
-    let last = match &environment.last_deploy_id {
-        Some(id) => deployment::find(&mut tx, &scope, id).await?,
-        None => None,
-    };
-    if last.is_none_or(|last| last.status != deployment::SUCCEEDED) {
-        return Err(Problem::conflict(format!(
-            "The last deployment of the environment `{env}` has not succeeded: it does not say \
-             what is needed."
-        ))
-        .with_hint("Deploy with success, then prune."));
-    }
-    let asked = Asked {
-        by: caller.id(),
-        reason: "the last deployment does not need it",
-        forced: false,
-        at: state.now(),
-    };
-    let mut gone = Vec::new();
-    for mut row in store::list(&mut tx, &scope).await? {
-        if store::is_needed(&mut tx, &scope, &row.guresid).await? {
-            continue;
-        }
-        if builtin::changes_nothing(&row.driver_type) {
-            removals::forget(&mut tx, &scope, &row, Left::Forgotten, asked).await?;
-        } else if can_free(&mut tx, &scope, &row.driver_type).await? {
-            removals::ask(&mut tx, &scope, &row.key(), asked).await?;
-        } else {
-            continue;
-        }
-        super::DELETING.clone_into(&mut row.status);
-        row.scheduled_deletion = true;
-        gone.push(wire(&org, row));
-    }
-    commit(tx).await?;
-    state.wake.wake();
-    Ok(Json(gone))
 }
 
 /// A removal as it is shown.

@@ -239,17 +239,23 @@ async fn what_another_driver_made_is_freed_when_the_new_one_has_succeeded() {
 }
 
 #[tokio::test]
-async fn pruning_frees_what_is_not_needed() {
+async fn a_deployment_that_prunes_frees_what_it_does_not_need() {
     let (server, admin) = made_outside().await;
-    let prune = format!("{DEV}/resources/actions/prune");
-    assert_eq!(admin.post(&prune, json!({})).await.json(200), json!([]));
-    admin.post(&format!("{DEV}/deploys"), json!({"set_id": "0"})).await.is(201);
-    let _ = admin.post(&prune, json!({})).await.refused(409, "API-409");
-    engine::succeed(&server).await;
+    let deploys = format!("{DEV}/deploys?prune=true");
+    admin.post(&deploys, json!({"set_id": "0"})).await.is(201);
+    engine::provision_and_fail(&server).await;
+    // It failed: everything stays.
     assert_eq!(dns(&admin).await["status"], "active");
-    let gone = admin.post(&prune, json!({})).await.json(200);
-    let gone: Vec<&Value> = gone.as_array().unwrap().iter().map(|one| &one["res_id"]).collect();
-    assert!(gone.contains(&&json!("shared.site")), "{gone:?}");
+    admin.post(&deploys, json!({"set_id": "0"})).await.is(201);
+    engine::succeed(&server).await;
+    assert_eq!(dns(&admin).await["status"], "deleting");
     assert_eq!(engine::free(&server).await, ["dns.default#shared.site"]);
     assert_eq!(dns(&admin).await, Value::Null);
+    let removals = admin.get(&format!("{DEV}/resources/removals")).await.json(200);
+    let states: Vec<&Value> =
+        removals.as_array().unwrap().iter().map(|one| &one["state"]).collect();
+    assert!(
+        states.contains(&&json!("freed")) && states.contains(&&json!("forgotten")),
+        "{states:?}"
+    );
 }
