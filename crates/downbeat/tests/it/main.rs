@@ -5,6 +5,8 @@ mod crash;
 #[cfg(test)]
 mod graph_patterns;
 #[cfg(test)]
+mod library;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod session;
