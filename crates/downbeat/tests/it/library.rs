@@ -94,7 +94,8 @@ async fn load_folder(server: &Server, file: &File, beside: &[&File]) -> Index {
 }
 
 /// Keeps what came of a file for people to look at.
-fn keep(path: &str, result: &Json) {
+fn keep(path: &str, mut result: Json) {
+    forget_versions(&mut result);
     let name = path.trim_end_matches(".yaml").replace('/', "--");
     insta::with_settings!({
         snapshot_path => "../golden/library",
@@ -103,6 +104,20 @@ fn keep(path: &str, result: &Json) {
     }, {
         insta::assert_yaml_snapshot!(name, result);
     });
+}
+
+/// Takes the versions out of references: they tell how many definitions of this id came before.
+fn forget_versions(value: &mut Json) {
+    match value {
+        Json::Object(members) => {
+            if members.get("store").is_some_and(|store| store == "local") {
+                members.remove("version");
+            }
+            members.values_mut().for_each(forget_versions);
+        }
+        Json::Array(items) => items.iter_mut().for_each(forget_versions),
+        _ => {}
+    }
 }
 
 #[tokio::test]
@@ -166,12 +181,23 @@ async fn definition(server: &Server, file: &File, beside: &[&File]) -> State {
     match outcome {
         Outcome::Made(mut made) => {
             made["resource"] = json!(resource);
-            keep(&file.path, &made);
-            State::Rendered("")
+            let remark = match made.to_string().contains("<no value>") {
+                true if file.text.contains("{{ .drivers.") => {
+                    "it was published with `.drivers` for `.driver`, which prints `<no value>`"
+                }
+                true => "what it refers to prints `<no value>`",
+                false => "",
+            };
+            keep(&file.path, made);
+            State::Rendered(remark)
+        }
+        Outcome::Asked(asked) => {
+            keep(&file.path, json!({"resource": resource, "asked": asked}));
+            State::Asked
         }
         Outcome::Refused(error, asked) => {
             let failed = json!({"resource": resource, "error": error, "asked": asked});
-            keep(&file.path, &failed);
+            keep(&file.path, failed);
             if error.code != "RES-104" {
                 let reason = error.message.rsplit_once(": ").map_or("", |(_, reason)| reason);
                 return State::Wrong(format!("{} {reason}", error.code));
@@ -213,7 +239,7 @@ async fn score(server: &Server, file: &File, extension: Option<&File>) -> State 
         None => file.path.clone(),
         Some(extension) => format!("{}--{}", file.path.trim_end_matches(".yaml"), extension.name()),
     };
-    keep(&name, &json!({"objects": documents}));
+    keep(&name, json!({"objects": documents}));
     State::Rendered("")
 }
 

@@ -18,6 +18,9 @@ pub(super) struct Row {
 pub(super) enum State {
     /// Loaded and made; with a remark on what was published.
     Rendered(&'static str),
+    /// Loaded and matched, and its inputs are known; its driver changes the world, which a test of
+    /// the library does not.
+    Asked,
     /// Loaded and stored; a deployment that needs it fails and names this driver.
     Stored(String),
     /// Loaded; a deployment fails, as it has to, for this reason.
@@ -30,6 +33,7 @@ impl State {
     fn word(&self) -> &'static str {
         match self {
             Self::Rendered(_) => "rendered",
+            Self::Asked => "asked for",
             Self::Stored(_) => "stored only",
             Self::Wrong(_) => "fails as published",
             Self::Left(_) => "not loaded",
@@ -39,6 +43,7 @@ impl State {
     fn reason(&self) -> &str {
         match self {
             Self::Rendered(text) | Self::Left(text) => text,
+            Self::Asked => "",
             Self::Stored(text) | Self::Wrong(text) => text,
         }
     }
@@ -72,6 +77,8 @@ drivers and keeps what came out in `crates/downbeat/tests/golden/library`:
 
 - **rendered**: loaded, matched and made; outputs and manifests are what the file documents. What a
   definition refers to and the library does not have is made by an echo definition of the test.
+- **asked for**: loaded and matched, and what its driver is asked for is kept. The driver runs a
+  program that needs a cloud, and is tested elsewhere.
 - **stored only**: loaded and stored. A deployment that needs it fails with [RES-104], which names
   the driver that takes its place.
 - **fails as published**: loaded. The file has a mistake, which the drivers of v1 refuse as well.
@@ -89,7 +96,7 @@ fn text(rows: &[Row]) -> String {
         *counts.entry(row.state.word()).or_default() += 1;
     }
     let mut text = format!("{HEAD}\n| state | files |\n| --- | --- |\n");
-    for word in ["rendered", "stored only", "fails as published", "not loaded"] {
+    for word in ["rendered", "asked for", "stored only", "fails as published", "not loaded"] {
         let count = counts.get(word).copied().unwrap_or_default();
         writeln!(text, "| {word} | {count} |").unwrap();
     }

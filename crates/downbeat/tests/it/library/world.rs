@@ -15,7 +15,8 @@ use downbeat_core::{
     resource_type::{Catalogue, Use},
 };
 use downbeat_engine::{
-    BoxFuture, Secrets, SecretsError,
+    BoxFuture, Driver, DriverError, ExternalDriver, Memory, Removal, Request, Response, Secrets,
+    SecretsError,
     create::{self, Created, Creation},
     deploy,
     memory::{self, MemorySecrets},
@@ -49,10 +50,40 @@ impl Secrets for Known {
     }
 }
 
+/// Stands for a driver that changes the world.
+struct Outside;
+
+/// What it says.
+const OUTSIDE: &str = "this test changes nothing outside";
+
+impl ExternalDriver for Outside {
+    fn provision<'a>(
+        &'a self,
+        _: &'a Request<'a>,
+        _: &'a dyn Memory,
+    ) -> BoxFuture<'a, Result<Response, DriverError>> {
+        Box::pin(async { Err(DriverError::new(Code::Driver, OUTSIDE)) })
+    }
+
+    fn deprovision<'a>(
+        &'a self,
+        _: &'a Removal<'a>,
+        _: &'a dyn Memory,
+    ) -> BoxFuture<'a, Result<(), DriverError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
 /// The world of a run: all drivers, nothing behind them.
 pub(super) fn ports() -> Ports {
     let secrets = Arc::new(Known(MemorySecrets::new("local")));
-    memory::ports(downbeat_adapters::drivers(), secrets, vec![1])
+    let mut drivers = downbeat_adapters::drivers();
+    for driver in drivers.by_type.values_mut() {
+        if matches!(driver, Driver::External(_)) {
+            *driver = Driver::External(Arc::new(Outside));
+        }
+    }
+    memory::ports(drivers, secrets, vec![1])
 }
 
 /// Where a resource is made.
@@ -66,6 +97,8 @@ pub(super) struct World {
 pub(super) enum Outcome {
     /// Its driver made it: outputs and manifests, and the objects of the workload if it is one.
     Made(Json),
+    /// Its driver would change the world; what it is asked for.
+    Asked(Json),
     /// It was refused; with what its driver would have been asked for, if that is known.
     Refused(NodeError, Json),
 }
@@ -210,7 +243,11 @@ impl World {
                 schemas: &ports.schemas,
             };
             let asked = prepare(&context, node).map(|prepared| request(&prepared));
-            return (definition, Outcome::Refused(error, asked.unwrap_or_default()));
+            let outcome = match asked {
+                Ok(asked) if error.message.ends_with(OUTSIDE) => Outcome::Asked(asked),
+                asked => Outcome::Refused(error, asked.unwrap_or_default()),
+            };
+            return (definition, outcome);
         }
         let result = results.of(at).unwrap_or_else(|| panic!("{} has no result", self.key)).clone();
         let resource_type = self.loaded.types.find(&self.key.resource_type).unwrap();
