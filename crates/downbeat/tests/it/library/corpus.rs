@@ -77,19 +77,19 @@ pub(super) fn files() -> Vec<File> {
         (here.join("tests/data"), "resource-graph-patterns"),
         (score, "score"),
     ] {
-        collect(&root, root.join(folder), &mut files);
+        collect(&root, &root.join(folder), &mut files);
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
 }
 
-fn collect(root: &Path, path: PathBuf, files: &mut Vec<File>) {
+fn collect(root: &Path, path: &Path, files: &mut Vec<File>) {
     if path.is_dir() {
-        for entry in fs::read_dir(&path).unwrap() {
-            collect(root, entry.unwrap().path(), files);
+        for entry in fs::read_dir(path).unwrap() {
+            collect(root, &entry.unwrap().path(), files);
         }
     } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-        let text = fs::read_to_string(&path).unwrap();
+        let text = fs::read_to_string(path).unwrap();
         let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
         let kind = kind(&name, &text);
         files.push(File { path: name, text, kind });

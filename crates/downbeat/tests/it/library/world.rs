@@ -145,7 +145,7 @@ impl World {
         if asked {
             externals["asker"] = json!({"type": "config", "class": ASKER});
             let reference = format!("${{resources['{key}'].guresid}}");
-            teach(&mut index, "config", ASKER, json!({"asked": reference}), &[]);
+            teach(&mut index, "config", ASKER, &json!({"asked": reference}), &[]);
         }
         let module = json!({
             "profile": "humanitec/default-module",
@@ -295,10 +295,10 @@ fn stub(index: &mut Index, key: &ResourceKey) {
         ("tls-cert", _) => (json!({"tls_secret_name": "stub-tls"}), &[]),
         _ => (json!({}), &[]),
     };
-    teach(index, &key.resource_type, &key.class, values, secrets);
+    teach(index, &key.resource_type, &key.class, &values, secrets);
 }
 
-fn teach(index: &mut Index, resource_type: &str, class: &str, values: Json, secrets: &[&str]) {
+fn teach(index: &mut Index, resource_type: &str, class: &str, values: &Json, secrets: &[&str]) {
     let refs: Json = secrets
         .iter()
         .map(|name| {
