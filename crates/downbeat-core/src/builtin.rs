@@ -1,9 +1,13 @@
 //! What is part of the product: definitions that a first deployment needs, and drivers that are
 //! templates over another driver.
 
+mod alternative;
+
 use std::sync::Arc;
 
 use serde_json::json;
+
+pub use alternative::{Alternative, alternatives};
 
 use crate::{
     Criteria, Definition, Json, JsonMap,

@@ -14,6 +14,7 @@ use std::{
 use aws_lc_rs::hmac;
 use downbeat_core::{
     Code, Document, Json, Manifest, ResourceGraph, ResourceKey, Secret, SecretExpr, SecretRef,
+    builtin,
     graph::{Node, NodeIndex},
     patch,
     resolve::{Facts, Outputs, OutputsOf},
@@ -318,9 +319,12 @@ fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
     let definition = &node.definition;
     let driver_type = definition.driver_type();
     let known: Vec<&str> = at.drivers.by_type.keys().map(String::as_str).collect();
-    let hint = match downbeat_core::suggest::nearest(driver_type, known.iter().copied()) {
-        Some(near) => format!("Did you mean {near:?}?"),
-        None => format!("Drivers that run here: {}", known.join(", ")),
+    let runs = |name: &str| known.contains(&name) || builtin::changes_nothing(name);
+    let other = builtin::alternatives(driver_type).iter().find(|other| runs(other.driver));
+    let hint = match (other, downbeat_core::suggest::nearest(driver_type, known.iter().copied())) {
+        (Some(other), _) => format!("Use {:?} instead: {}", other.driver, other.how),
+        (None, Some(near)) => format!("Did you mean {near:?}?"),
+        (None, None) => format!("Drivers that run here: {}", known.join(", ")),
     };
     NodeError {
         code: Code::UnknownDriver.to_string(),

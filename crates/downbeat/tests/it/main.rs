@@ -5,6 +5,10 @@ mod crash;
 #[cfg(test)]
 mod graph_patterns;
 #[cfg(test)]
+mod library;
+#[cfg(test)]
+mod resource_types;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod session;
