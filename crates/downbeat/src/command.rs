@@ -4,6 +4,7 @@ mod api;
 mod apply;
 mod check;
 mod deploy;
+mod driver;
 mod explain;
 mod history;
 mod render;
@@ -23,6 +24,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Explain(explain) => explain::run(&explain),
         Command::Deploy(deploy) => blocking(deploy::run(deploy)),
         Command::History(history) => blocking(history::run(history)),
+        Command::Driver(driver) => blocking(driver::run(driver)),
         Command::Apply(apply) => blocking(apply::run(apply)),
         Command::Api(api) => blocking(api::run(api)),
         Command::Serve(serve) => blocking(serve::run(serve)),

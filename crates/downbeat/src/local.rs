@@ -15,6 +15,7 @@ use std::{
 
 use downbeat_adapters::{
     git::{GitTarget, Options, Repository},
+    remote::{self, Remote, SigningKey},
     sealed::KeyRing,
     target::ToGit,
 };
@@ -24,7 +25,7 @@ use downbeat_api::{
 };
 use downbeat_core::{Json, Secret, SecretRef};
 use downbeat_engine::{
-    BoxFuture, Clock, Targets, Worker, WorkerOptions, run::Ports, schema::Schemas,
+    BoxFuture, Clock, Driver, Targets, Worker, WorkerOptions, run::Ports, schema::Schemas,
 };
 use downbeat_server::{
     AppState,
@@ -82,7 +83,7 @@ pub(crate) struct Running {
 }
 
 /// The time of this machine.
-struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
@@ -169,6 +170,11 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     let installation = installation::id(&mut tx).await.map_err(Failure::internal)?;
     downbeat_store::commit(tx).await.map_err(Failure::internal)?;
 
+    let signing_key = SigningKey::open_or_create(&data.join(SIGNING_KEY))
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let mut drivers = downbeat_adapters::drivers();
+    let remote = Remote::new(remote::Options::default(), Some(signing_key), Arc::clone(&clock));
+    drivers.remote = Some(Driver::External(Arc::new(remote)));
     let mut targets = Targets::default();
     let to_git = ToGit::new(git, Some(repository.clone()));
     targets.by_type.insert("git".to_owned(), Arc::new(to_git));
@@ -181,7 +187,7 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     let resumed = journal.take_over().await.map_err(Failure::internal)?;
     let ports = Arc::new(Ports {
         journal: Arc::new(journal),
-        drivers: downbeat_adapters::drivers(),
+        drivers,
         targets,
         secrets: Arc::new(secrets.clone()),
         schemas: Schemas::default(),
@@ -244,6 +250,8 @@ pub(crate) async fn new_token(data: &Path) -> Result<Secret, Failure> {
     token.map_err(Failure::internal)
 }
 
+/// Name of the file that drivers of the organization verify our signatures with.
+const SIGNING_KEY: &str = "driver-signing-key";
 /// Name of the database in a data directory.
 const DATABASE: &str = "downbeat.db";
 
