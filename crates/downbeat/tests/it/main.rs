@@ -5,6 +5,8 @@ mod crash;
 #[cfg(test)]
 mod graph_patterns;
 #[cfg(test)]
+mod remote_driver;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod session;
