@@ -242,18 +242,14 @@ mod tests {
 
     use super::*;
 
-    fn expand(template: Json) -> Result<Json, String> {
+    fn expand(template: &Json) -> Result<Json, String> {
         let inputs: DriverInputs = serde_json::from_value(json!({
             "values": {"size": 3, "name": "x-${context.app.id}", "tags": {"a": [1]}},
             "secret_refs": {"password": {"store": "vault", "ref": "pg/pw", "version": "2"},
                 "token": {"value": "t0p-${resources.s3.outputs.key}"}}}))
         .unwrap();
-        let expansion = Expansion {
-            driver_type: "o/v",
-            resource_type: "s3",
-            template: &template,
-            inputs: &inputs,
-        };
+        let expansion =
+            Expansion { driver_type: "o/v", resource_type: "s3", template, inputs: &inputs };
         let made = GoTemplates.expand(&expansion).map_err(|error| error.message)?;
         Ok(json!({"values": made.values, "secrets": made.secret_refs}))
     }
@@ -270,24 +266,24 @@ mod tests {
 secrets:
   pw: {{ .driver.secrets.password | toRawJson }}
 ";
-        let made = expand(json!(template)).unwrap();
+        let made = expand(&json!(template)).unwrap();
         let expected = json!({
             "values": {"a": [1], "kind": "s3", "name": "x-${context.app.id}",
                 "host": "${resources['config.default#runner'].outputs.host}"},
             "secrets": {"pw": {"store": "vault", "ref": "pg/pw", "version": "2"}}});
         assert_eq!(made, expected);
-        assert_eq!(expand(json!(" ")).unwrap(), json!({"values": null, "secrets": null}));
+        assert_eq!(expand(&json!(" ")).unwrap(), json!({"values": null, "secrets": null}));
     }
 
     #[test]
     fn an_object_of_texts() {
-        let made = expand(json!({
+        let made = expand(&json!({
             "values": "size: {{ mul 2 .driver.values.size }}",
             "secrets": "{{ .driver.secrets | toRawJson }}"}))
         .unwrap();
         assert_eq!(made["values"], json!({"size": 6}));
         assert_eq!(made["secrets"]["token"], json!({"value": "t0p-${resources.s3.outputs.key}"}));
-        let made = expand(json!({
+        let made = expand(&json!({
             "values": {"size": "{{ .driver.values.size }}", "on": true, "list": ["{{ .type }}"]},
             "secrets": {"pw": "{{ .driver.secrets.password | toRawJson }}",
                 "url": "pg://{{ .driver.secrets.token.value }}@h",
@@ -304,7 +300,7 @@ secrets:
 
     #[test]
     fn what_is_refused() {
-        let said = |template: Json| expand(template).unwrap_err();
+        let said = |template: Json| expand(&template).unwrap_err();
         assert!(said(json!("values: {{ fail \"no\" }}")).contains("no"));
         assert!(said(json!("{{ nonsense }}")).contains("nonsense"));
         assert!(said(json!("[]")).contains("must be an object"));

@@ -20,13 +20,16 @@ use crate::{
 /// What the target of a virtual driver begins with.
 const VIRTUAL: &str = "driver://";
 
+/// Id of a definition, and of its version.
+type Version = (Arc<str>, Arc<str>);
+
 /// Resolves the virtual drivers of the definitions that were loaded.
 pub fn expand(drivers: &Drivers, loaded: &mut Loaded) {
     if !loaded.registered.values().any(|driver| driver.target.starts_with(VIRTUAL)) {
         return;
     }
     // A definition with several criteria is resolved once.
-    let mut known: HashMap<(Arc<str>, Arc<str>), Option<Arc<Definition>>> = HashMap::new();
+    let mut known: HashMap<Version, Option<Arc<Definition>>> = HashMap::new();
     let mut resolved = |definition: &Arc<Definition>| {
         let key = (Arc::clone(&definition.id), Arc::clone(&definition.version_id));
         let entry = known.entry(key);
