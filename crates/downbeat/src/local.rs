@@ -49,6 +49,9 @@ const ADMIN: &str = "admin";
 const ENVIRONMENT_TYPES: [(&str, &str); 2] =
     [("staging", "For what is about to be released"), ("production", "For what users work with")];
 
+/// `1` lets drivers of the organization on other machines be called without TLS.
+const PLAIN_HTTP: &str = "DOWNBEAT_PLAIN_HTTP_DRIVERS";
+
 /// What to start.
 #[derive(Debug)]
 pub(crate) struct ServerOptions {
@@ -173,7 +176,11 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     let signing_key = SigningKey::open_or_create(&data.join(SIGNING_KEY))
         .map_err(|error| Failure::new(error.to_string()))?;
     let mut drivers = downbeat_adapters::drivers();
-    let remote = Remote::new(remote::Options::default(), Some(signing_key), Arc::clone(&clock));
+    let remote = remote::Options {
+        plain_http: std::env::var_os(PLAIN_HTTP).is_some_and(|value| value == "1"),
+        ..remote::Options::default()
+    };
+    let remote = Remote::new(remote, Some(signing_key), Arc::clone(&clock));
     drivers.remote = Some(Driver::External(Arc::new(remote)));
     let mut targets = Targets::default();
     let to_git = ToGit::new(git, Some(repository.clone()));

@@ -8,6 +8,7 @@ use std::{
     process::{Child, Stdio},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use serde_json::{Value as Json, json};
@@ -37,6 +38,7 @@ resources:
 struct Seen {
     method: String,
     cookie: Option<String>,
+    key: Option<String>,
     body: Json,
 }
 
@@ -48,6 +50,8 @@ enum Manners {
     Bad,
     /// Refuses, and tells everybody why.
     Talkative,
+    /// Answers the second request only when nobody waits for it any more.
+    Slow,
 }
 
 /// A driver for `s3` in this process.
@@ -89,13 +93,14 @@ fn serve(
     let mut words = line.split(' ');
     let method = words.next().unwrap_or_default().to_owned();
     let id = words.next().and_then(|path| path.rsplit('/').next()).unwrap_or_default().to_owned();
-    let (mut cookie, mut length) = (None, 0);
+    let (mut cookie, mut key, mut length) = (None, None, 0);
     loop {
         let mut header = String::new();
         reader.read_line(&mut header)?;
         let Some((name, value)) = header.trim_end().split_once(": ") else { break };
         match name.to_lowercase().as_str() {
             "humanitec-driver-cookie" => cookie = Some(value.to_owned()),
+            "idempotency-key" => key = Some(value.to_owned()),
             "content-length" => length = value.parse().unwrap(),
             _ => {}
         }
@@ -103,11 +108,15 @@ fn serve(
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let body: Json = serde_json::from_slice(&body).unwrap_or_default();
-    log.lock().unwrap().push(Seen {
-        method: method.clone(),
-        cookie: cookie.clone(),
-        body: body.clone(),
-    });
+    let number = {
+        let mut log = log.lock().unwrap();
+        log.push(Seen { method: method.clone(), cookie, key, body: body.clone() });
+        log.len()
+    };
+    if manners == Manners::Slow && number == 2 {
+        // Ends when the other side is gone.
+        reader.read_exact(&mut [0])?;
+    }
     let (status, set, answer) = if manners == Manners::Bad {
         badly(&method, &body)
     } else if method == "DELETE" {
@@ -265,6 +274,31 @@ fn a_driver_of_the_organization() {
     assert_eq!(said.code, 1);
     assert!(said.err.contains("is called by a deployment only"), "{}", said.err);
     assert_eq!(driver.seen().len(), 3);
+}
+
+/// What was kept while a driver works is there for whoever goes on.
+#[test]
+fn killed_while_a_driver_works() {
+    let terminal = Terminal::new();
+    let driver = Driver::start(Manners::Slow);
+    registered(&terminal, "buckets", &driver.url, &json!({}));
+    defined(&terminal, "local/buckets", "{values: {region: eu}}");
+    terminal.write("web.yaml", WEB);
+    let mut command = terminal.program();
+    command.args(DEPLOY.split(' ')).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut process = command.spawn().unwrap();
+    while driver.seen().len() < 2 {
+        thread::sleep(Duration::from_millis(20));
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    // The next command goes on with what was left, then deploys what it was asked to.
+    terminal.ok(DEPLOY);
+    let seen = driver.seen();
+    let cookies: Vec<_> = seen.iter().map(|seen| seen.cookie.as_deref()).collect();
+    assert_eq!(cookies, [None, Some("call-1"), Some("call-1"), Some("call-2")]);
+    let keys: Vec<_> = seen.iter().map(|seen| seen.key.as_deref().unwrap()).collect();
+    assert!(keys[0] == keys[1] && keys[1] == keys[2] && keys[2] != keys[3], "{keys:?}");
 }
 
 #[test]
