@@ -41,7 +41,7 @@ pub struct Options {
     pub connect_limit: Duration,
     /// Longest time for one request and its answer.
     pub request_limit: Duration,
-    /// Longest time for everything that one resource takes.
+    /// How long to go on asking about one resource.
     pub time_limit: Duration,
     /// Pause after the first answer that the work goes on; it grows with each.
     pub first_delay: Duration,
@@ -112,14 +112,14 @@ impl Remote {
         let mut polls = 0;
         let mut failures = 0;
         loop {
-            let left = limits.end().saturating_duration_since(Instant::now());
             let call = Call {
                 method: order.method.clone(),
                 target: &target,
                 body: order.body.as_deref(),
                 cookie: jar.cookie.as_ref(),
                 idempotency_key: order.idempotency_key,
-                limit: self.options().request_limit.min(left.max(Duration::from_millis(1))),
+                // Whole also for the last one: it is sent when the time is over.
+                limit: self.options().request_limit,
             };
             let answer = match self.caller.call(call).await {
                 Ok(answer) if !answer.is_passing_failure() => answer,

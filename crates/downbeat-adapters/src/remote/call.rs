@@ -159,11 +159,13 @@ pub(super) struct Caller {
     clock: Arc<dyn Clock>,
     /// Made when it is needed: most installations call no driver.
     http: OnceLock<Result<reqwest::Client, String>>,
+    /// For drivers on this machine, past any proxy: it would see what is not encrypted.
+    direct: OnceLock<Result<reqwest::Client, String>>,
 }
 
 impl Caller {
     pub(super) fn new(options: Options, key: Option<SigningKey>, clock: Arc<dyn Clock>) -> Self {
-        Self { options, key, clock, http: OnceLock::new() }
+        Self { options, key, clock, http: OnceLock::new(), direct: OnceLock::new() }
     }
 
     pub(super) fn options(&self) -> &Options {
@@ -176,7 +178,11 @@ impl Caller {
 
     /// Sends one request and reads its answer.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, CallError> {
-        let http = self.http.get_or_init(|| client(&self.options));
+        let http = if is_this_machine(&call.target.url) {
+            self.direct.get_or_init(|| client(&self.options, |builder| builder.no_proxy()))
+        } else {
+            self.http.get_or_init(|| client(&self.options, |builder| builder))
+        };
         let http = http.as_ref().map_err(|reason| CallError::Setup(reason.clone()))?;
         let headers = self.headers(&call)?;
         let mut request = http.request(call.method, call.target.url.clone()).headers(headers);
@@ -220,8 +226,11 @@ impl Caller {
     }
 }
 
-fn client(options: &Options) -> Result<reqwest::Client, String> {
-    reqwest::Client::builder()
+fn client(
+    options: &Options,
+    more: fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, String> {
+    more(reqwest::Client::builder())
         .redirect(Policy::none())
         .referer(false)
         .connect_timeout(options.connect_limit)

@@ -436,27 +436,29 @@ impl Drop for Process {
     }
 }
 
-#[test]
-fn the_example_driver_passes_every_check() {
-    let terminal = Terminal::new();
-    if !terminal
-        .command("python3")
-        .arg("--version")
-        .output()
-        .is_ok_and(|said| said.status.success())
-    {
+/// The example driver, or nothing when it cannot run here.
+fn example(terminal: &Terminal, more: &[&str]) -> Option<(Process, String)> {
+    let python = terminal.command("python3").arg("--version").output();
+    if !python.is_ok_and(|said| said.status.success()) {
         println!("skipped, because python3 is not installed");
-        return;
+        return None;
     }
-    terminal.write("key", "a key of this test\n");
     let mut command = terminal.command("python3");
     command.arg(repository("examples/driver/driver.py"));
-    command.args(["--port", "0", "--folder", "buckets", "--slow", "--signing-key", "key"]);
+    command.args(["--port", "0", "--folder", "buckets", "--slow"]).args(more);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut process = Process(child);
     let mut line = String::new();
     BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let url = line.trim().trim_start_matches("listening on ").to_owned();
+    Some((process, url))
+}
+
+#[test]
+fn the_example_driver_passes_every_check() {
+    let terminal = Terminal::new();
+    terminal.write("key", "a key of this test\n");
+    let Some((_driver, url)) = example(&terminal, &["--signing-key", "key"]) else { return };
     let said = terminal.ok(&format!("driver test {url} --signing-key key"));
     assert!(said.err.contains("     ok signature: a wrong signature is refused"), "{}", said.err);
     assert!(said.err.contains(" 0 failed"), "{}", said.err);
@@ -465,4 +467,24 @@ fn the_example_driver_passes_every_check() {
     // Without the key nothing is made.
     let said = terminal.downbeat(&format!("driver test {url}"));
     assert!(said.err.contains("status 401 (RES-105"), "{}", said.err);
+}
+
+/// Its README, with the key of the installation.
+#[test]
+fn the_example_driver_makes_buckets() {
+    let terminal = Terminal::new();
+    terminal.ok("api get /orgs");
+    let key = terminal.path(".local/share/downbeat/driver-signing-key").display().to_string();
+    let Some((_driver, url)) = example(&terminal, &["--signing-key", &key]) else { return };
+    registered(&terminal, "folders", &url, &json!({}));
+    let definition = repository("examples/driver/definition.yaml");
+    terminal.ok(&format!("apply -f {}", definition.display()));
+    terminal.write("web.yaml", WEB);
+    terminal.ok(DEPLOY);
+    terminal.ok(DEPLOY);
+    let made = bucket(&terminal);
+    assert_eq!(made["resource"]["region"], "local");
+    let folder = terminal.path("buckets").join(made["gu_res_id"].as_str().unwrap());
+    assert!(folder.is_dir());
+    assert_eq!(terminal.commits().len(), 1);
 }
