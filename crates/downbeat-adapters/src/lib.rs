@@ -2,7 +2,8 @@
 //!
 //! | port | here |
 //! | --- | --- |
-//! | `Driver` | [`template`], [`echo`], [`cluster`] |
+//! | `Driver` | [`template`], [`echo`], [`cluster`]; [`remote`] for those of an organization |
+//! | `Expand` | [`expand`] |
 //! | `Target` | [`git`], wrapped for the engine by [`target`] |
 //! | `Sealer` | [`sealed`] |
 //!
@@ -10,7 +11,9 @@
 
 pub mod cluster;
 pub mod echo;
+pub mod expand;
 pub mod git;
+pub mod remote;
 pub mod sealed;
 pub mod target;
 pub mod template;
@@ -23,7 +26,8 @@ use downbeat_engine::{Driver, Drivers, PureDriver};
 ///
 /// The built-in virtual drivers (`humanitec/ingress` and others) are not among them: they are
 /// resolved to `humanitec/template` before a driver is looked up. `downbeat/...` is an alias for
-/// each `humanitec/...`.
+/// each `humanitec/...`. Drivers that an organization registered are called over the network: who
+/// deploys adds [`remote::Remote`].
 #[must_use]
 pub fn drivers() -> Drivers {
     let mut drivers = Drivers::default();
@@ -38,5 +42,6 @@ pub fn drivers() -> Drivers {
     for (name, cluster) in cluster::CLUSTERS {
         add(name, Arc::new(cluster));
     }
+    drivers.expand = Some(Arc::new(expand::GoTemplates));
     drivers
 }

@@ -120,7 +120,7 @@ impl KeyRing {
 }
 
 /// Writes a file that did not exist, readable by its owner only; it appears complete or not at all.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);

@@ -177,7 +177,7 @@ fn marked_at(tree: &Json, secret: &[String], at: &mut String) -> Value {
 }
 
 /// The secret inputs with their plaintexts in place.
-fn with_texts(request: &Request<'_>) -> Json {
+pub(crate) fn with_texts(request: &Request<'_>) -> Json {
     let mut secrets = request.secrets.clone();
     for (pointer, text) in request.secret_texts {
         let value = Json::String(text.expose().to_owned());
@@ -428,7 +428,11 @@ impl Evaluated {
     }
 }
 
-fn flatten(members: JsonMap, at: &mut String, secrets: &mut BTreeMap<String, SecretOutput>) {
+pub(crate) fn flatten(
+    members: JsonMap,
+    at: &mut String,
+    secrets: &mut BTreeMap<String, SecretOutput>,
+) {
     let length = at.len();
     for (key, member) in members {
         push_token(at, &key);
@@ -456,7 +460,7 @@ fn unflatten(secrets: &BTreeMap<String, SecretOutput>) -> Value {
     Value::from(&tree)
 }
 
-fn text(leaf: &Json) -> Secret {
+pub(crate) fn text(leaf: &Json) -> Secret {
     Secret::new(match leaf {
         Json::String(text) => text.clone(),
         other => other.to_string(),

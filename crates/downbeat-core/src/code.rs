@@ -110,6 +110,16 @@ codes! {
     UnknownDriver = "RES-104",
     /// The driver returned a manifest that cannot be used.
     BadManifest = "RES-105",
+    /// The driver was not done in time.
+    DriverTimeout = "RES-110",
+    /// The driver answered something that the protocol does not have.
+    DriverAnswer = "RES-111",
+    /// The driver cannot be reached.
+    DriverUnreachable = "RES-112",
+    /// The target of a driver cannot be called.
+    DriverTarget = "RES-113",
+    /// A driver that stands for another one cannot be resolved.
+    VirtualDriver = "RES-114",
 
     /// The deployment target cannot be reached or written.
     Target = "DEP-001",

@@ -72,7 +72,7 @@ pub struct Definition {
     pub resource_type: Arc<str>,
     /// What it says.
     pub body: Body,
-    /// What a built-in virtual driver makes of it; see [`crate::builtin::expand`].
+    /// What virtual drivers make of it; see [`crate::builtin::expand`] and [`Self::standing_for`].
     expanded: Option<Body>,
     /// Whether it is built in; one of the organization always wins over it.
     pub is_default: bool,
@@ -105,8 +105,35 @@ impl Definition {
     /// Reads a definition. Mistakes in its placeholders are kept as [`Self::problems`].
     #[must_use]
     pub fn new(id: &str, version_id: &str, resource_type: &str, body: Body) -> Self {
-        let mut collector = Collector::default();
         let expanded = crate::builtin::expand(&body);
+        Self::read(id.into(), version_id.into(), resource_type.into(), body, expanded)
+    }
+
+    /// The same definition, with the body that its driver stands for: what a virtual driver of the
+    /// organization makes of it, or why it makes nothing. Built-in virtual drivers are resolved in
+    /// it as in any other.
+    #[must_use]
+    pub fn standing_for(&self, resolved: Result<Body, Problem>) -> Self {
+        let (expanded, problem) = match resolved {
+            Ok(body) => (Some(crate::builtin::expand(&body).unwrap_or(body)), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        let [id, version_id, resource_type] =
+            [&self.id, &self.version_id, &self.resource_type].map(Arc::clone);
+        let mut whole = Self::read(id, version_id, resource_type, self.body.clone(), expanded);
+        whole.is_default = self.is_default;
+        whole.problems.extend(problem);
+        whole
+    }
+
+    fn read(
+        id: Arc<str>,
+        version_id: Arc<str>,
+        resource_type: Arc<str>,
+        body: Body,
+        expanded: Option<Body>,
+    ) -> Self {
+        let mut collector = Collector::default();
         let effective = expanded.as_ref().unwrap_or(&body);
         let inputs = effective.driver_inputs.iter();
         for (name, tree) in inputs
@@ -128,9 +155,9 @@ impl Definition {
             }
         }
         Self {
-            id: id.into(),
-            version_id: version_id.into(),
-            resource_type: resource_type.into(),
+            id,
+            version_id,
+            resource_type,
             body,
             expanded,
             is_default: false,

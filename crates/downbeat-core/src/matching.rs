@@ -141,6 +141,22 @@ impl Index {
         })
     }
 
+    /// The same index with other definitions in the place of those that `other` answers. They must
+    /// make the same type of resource.
+    #[must_use]
+    pub fn replaced(
+        &self,
+        other: &mut dyn FnMut(&Arc<Definition>) -> Option<Arc<Definition>>,
+    ) -> Self {
+        let mut copy = self.clone();
+        for entry in &mut copy.entries {
+            if let Some(definition) = other(&entry.definition) {
+                entry.definition = definition;
+            }
+        }
+        copy
+    }
+
     /// Every entry, in the order of insertion; built-in ones last.
     pub fn entries(&self) -> Box<dyn Iterator<Item = &Entry> + '_> {
         match &self.defaults {

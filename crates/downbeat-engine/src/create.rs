@@ -319,10 +319,15 @@ fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
     let definition = &node.definition;
     let driver_type = definition.driver_type();
     let known: Vec<&str> = at.drivers.by_type.keys().map(String::as_str).collect();
+    let is_built_in = ["humanitec/", "downbeat/"].iter().any(|org| driver_type.starts_with(org));
     let runs = |name: &str| known.contains(&name) || builtin::changes_nothing(name);
     let other = builtin::alternatives(driver_type).iter().find(|other| runs(other.driver));
     let hint = match (other, downbeat_core::suggest::nearest(driver_type, known.iter().copied())) {
         (Some(other), _) => format!("Use {:?} instead: {}", other.driver, other.how),
+        (None, None) if !is_built_in && at.drivers.remote.is_none() => {
+            "A driver of an organization is called by a deployment only: deploy to see what it makes"
+                .to_owned()
+        }
         (None, Some(near)) => format!("Did you mean {near:?}?"),
         (None, None) => format!("Drivers that run here: {}", known.join(", ")),
     };
@@ -409,12 +414,33 @@ fn effect<'a>(at: &'a Creation<'a>, step: &'a Step<'a>) -> BoxFuture<'a, Effect<
     Box::pin(async move {
         let answer = match step.driver {
             Driver::Pure(driver) => driver.compute(&step.request()),
-            Driver::External(driver) => {
-                driver.provision(&step.request(), &Keeper { at, step }).await
-            }
+            Driver::External(driver) => match check_inputs(at, step) {
+                Ok(()) => driver.provision(&step.request(), &Keeper { at, step }).await,
+                Err(error) => Err(error),
+            },
         };
         (step, answer)
     })
+}
+
+/// The inputs of a registered driver against its schema: now, because its secrets are open.
+fn check_inputs(at: &Creation<'_>, step: &Step<'_>) -> Result<(), DriverError> {
+    let driver_type = step.node.definition.driver_type();
+    let registered = at.registered.get(driver_type).filter(|_| !step.target.is_empty());
+    let Some(registered) = registered else { return Ok(()) };
+    let mut inputs = serde_json::json!({
+        "values": step.prepared.values, "secrets": step.prepared.secrets.value});
+    for (pointer, text) in &step.texts {
+        if let Some(leaf) = inputs.pointer_mut(&format!("/secrets{pointer}")) {
+            *leaf = Json::String(text.expose().to_owned());
+        }
+    }
+    let problems = at.schemas.check_driver(driver_type, &registered.inputs_schema, &inputs);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let message = format!("its inputs do not satisfy its schema: {}", problems.join("; "));
+    Err(DriverError::new(Code::DriverInputs, message))
 }
 
 /// The cookie of a step whose driver works.

@@ -15,6 +15,7 @@
 
 pub mod create;
 pub mod deploy;
+pub mod expand;
 pub mod memory;
 pub mod parallel;
 pub mod port;
@@ -26,8 +27,8 @@ pub mod worker;
 
 pub use port::{
     BoxFuture, Clock, CookieChange, Delivered, Delivery, Driver, DriverError, DriverManifest,
-    Drivers, Effect, ExternalDriver, Journal, Lease, Memory, NodeError, NodeRecord, PureDriver,
-    Removal, Request, Response, Sealer, SecretOutput, Secrets, SecretsError, StateError, States,
-    Target, TargetError, Targets,
+    Drivers, Effect, Expand, Expansion, ExternalDriver, Journal, Lease, Memory, NodeError,
+    NodeRecord, PureDriver, Removal, Request, Response, Sealer, SecretOutput, Secrets,
+    SecretsError, StateError, States, Target, TargetError, Targets,
 };
 pub use worker::{Worker, WorkerOptions};

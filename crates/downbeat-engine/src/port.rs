@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
 
 use downbeat_core::{
     Code, Definition, DeploymentSet, Json, JsonMap, Manifest, ResourceKey, Secret, SecretExpr,
-    SecretRef, assemble::Object, manifest::Location, matching::Index, resolve::Outputs,
-    resource_type::Catalogue,
+    SecretRef, assemble::Object, definition::DriverInputs, manifest::Location, matching::Index,
+    resolve::Outputs, resource_type::Catalogue,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -230,6 +230,31 @@ pub struct Drivers {
     pub by_type: BTreeMap<String, Driver>,
     /// What speaks to the drivers that organizations registered; a request names where they listen.
     pub remote: Option<Driver>,
+    /// What resolves the drivers of organizations that stand for another one.
+    pub expand: Option<Arc<dyn Expand>>,
+}
+
+/// A driver that stands for another one, and the inputs that a definition gives to it.
+#[derive(Debug)]
+pub struct Expansion<'a> {
+    /// The driver that stands for another.
+    pub driver_type: &'a str,
+    /// The type of the resource.
+    pub resource_type: &'a str,
+    /// Renders the inputs of the other driver: a text, or an object of texts.
+    pub template: &'a Json,
+    /// What the definition gives: placeholders unresolved, secrets as references.
+    pub inputs: &'a DriverInputs,
+}
+
+/// Renders the inputs of the driver that another one stands for. Pure, and not about one resource:
+/// it happens before references are collected, because the result may hold new ones.
+pub trait Expand: fmt::Debug + Send + Sync {
+    /// The inputs of the other driver.
+    ///
+    /// # Errors
+    /// When the template fails, or does not make inputs.
+    fn expand(&self, expansion: &Expansion<'_>) -> Result<DriverInputs, DriverError>;
 }
 
 // ---- Terraform's state ------------------------------------------------------------------------

@@ -10,7 +10,7 @@ use downbeat_core::{
 
 use crate::{
     create::{self, Creation},
-    deploy,
+    deploy, expand,
     port::{
         Delivered, Delivery, DeploymentError, Drivers, Ended, GraphRow, Journal, JournalError,
         Lease, Loaded, NodeRow, Phase, Removals, Secrets, Targets,
@@ -46,7 +46,8 @@ pub struct Ports {
 /// wrong with the deployment itself ends it as failed instead.
 pub async fn run(ports: &Ports, lease: &Lease) -> Result<(), JournalError> {
     let journal = &*ports.journal;
-    let loaded = journal.load(lease).await?;
+    let mut loaded = journal.load(lease).await?;
+    expand::expand(&ports.drivers, &mut loaded);
     journal.phase(lease, Phase::Match).await?;
     let ended = match build(&loaded) {
         Ok(graph) => with_graph(ports, lease, &loaded, &graph).await?,

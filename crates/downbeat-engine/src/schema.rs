@@ -12,6 +12,14 @@ use jsonschema::Validator;
 #[derive(Debug, Default)]
 pub struct Schemas {
     compiled: Mutex<HashMap<String, Arc<Compiled>>>,
+    of_drivers: Mutex<HashMap<String, Arc<CompiledDriver>>>,
+}
+
+/// The schema of a driver's inputs, as it was when it was compiled.
+#[derive(Debug)]
+struct CompiledDriver {
+    schema: Json,
+    inputs: Option<Validator>,
 }
 
 /// The schemas of one type, as it was when they were compiled.
@@ -66,6 +74,27 @@ impl Schemas {
             }
         }
         found
+    }
+
+    /// What is wrong with the inputs of a registered driver (`{values, secrets}`); empty when
+    /// nothing is. What it says does not quote them: there are secrets among them.
+    #[must_use]
+    pub fn check_driver(&self, driver_type: &str, schema: &Json, inputs: &Json) -> Vec<String> {
+        if !schema.is_object() {
+            return Vec::new();
+        }
+        let mut known = self.of_drivers.lock().unwrap_or_else(PoisonError::into_inner);
+        let compiled = match known.get(driver_type) {
+            Some(compiled) if compiled.schema == *schema => Arc::clone(compiled),
+            _ => {
+                let inputs = compile(schema);
+                let compiled = Arc::new(CompiledDriver { schema: schema.clone(), inputs });
+                known.insert(driver_type.to_owned(), Arc::clone(&compiled));
+                compiled
+            }
+        };
+        drop(known);
+        problems(compiled.inputs.as_ref(), inputs)
     }
 
     /// A type that was changed is compiled again.

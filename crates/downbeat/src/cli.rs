@@ -24,6 +24,7 @@ pub(crate) enum Command {
     Check(Check),
     Render(Render),
     Apply(Apply),
+    Driver(Driver),
     Serve(Serve),
     Token(Token),
     Api(Api),
@@ -257,6 +258,63 @@ pub(crate) struct Apply {
     pub(crate) file: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// Work with drivers that are HTTP servers of their own
+#[derive(Args, Debug)]
+pub(crate) struct Driver {
+    #[command(subcommand)]
+    pub(crate) command: DriverCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DriverCommand {
+    Test(DriverTest),
+}
+
+/// Check a driver against the protocol
+///
+/// Asks the driver at URL for resources with random ids, in good ways and in bad ones, and deletes
+/// what it made. Prints one line for each check: ok, failed with what was expected and found, or
+/// skipped and why. Needs no server of Downbeat. A driver that makes real things makes them here,
+/// too: give it inputs that cost nothing.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  downbeat driver test http://127.0.0.1:8081
+  downbeat driver test https://drivers.example/s3 --type s3 --inputs inputs.yaml
+  downbeat driver test https://drivers.example/s3 --json | jq .failed
+
+An inputs file has the body of a request, as YAML or JSON; each part may be left out:
+  type: s3
+  resource: {}
+  driver:
+    values: {region: eu-west-1}
+    secrets: {account: {aws_access_key_id: test, aws_secret_access_key: test-secret}}
+
+Exit code: 0 when no check failed, 1 when one did. The protocol: docs/concepts/drivers.md")]
+pub(crate) struct DriverTest {
+    /// Where the driver listens: what it is registered with as target. https, or http on this
+    /// machine
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Type of the resources to ask for [default: that of the inputs, else s3]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) resource_type: Option<String>,
+    /// File with the inputs to ask with
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// File with the key to sign requests with: driver-signing-key in a data directory
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signing_key: Option<PathBuf>,
+    /// Longest time until the driver is done with one resource
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) time_limit: u64,
+    /// Allow http to other machines. What is sent can be read on the way
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Run the server

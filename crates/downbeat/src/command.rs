@@ -5,6 +5,7 @@ mod apply;
 mod check;
 mod delete;
 mod deploy;
+mod driver;
 mod explain;
 mod history;
 mod render;
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::History(history) => blocking(history::run(history)),
         Command::Resources(resources) => blocking(resources::run(resources)),
         Command::Delete(delete) => blocking(delete::run(delete)),
+        Command::Driver(driver) => blocking(driver::run(driver)),
         Command::Apply(apply) => blocking(apply::run(apply)),
         Command::Api(api) => blocking(api::run(api)),
         Command::Serve(serve) => blocking(serve::run(serve)),

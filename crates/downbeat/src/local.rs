@@ -15,6 +15,7 @@ use std::{
 
 use downbeat_adapters::{
     git::{GitTarget, Options, Repository},
+    remote::{self, Remote, SigningKey},
     sealed::KeyRing,
     target::ToGit,
 };
@@ -24,7 +25,8 @@ use downbeat_api::{
 };
 use downbeat_core::{Json, Secret, SecretRef};
 use downbeat_engine::{
-    BoxFuture, Clock, Targets, Worker, WorkerOptions, port::Removals, run::Ports, schema::Schemas,
+    BoxFuture, Clock, Driver, Targets, Worker, WorkerOptions, port::Removals, run::Ports,
+    schema::Schemas,
 };
 use downbeat_server::{
     AppState,
@@ -47,6 +49,9 @@ const ADMIN: &str = "admin";
 /// Environment types that an organization starts with, beside `development`.
 const ENVIRONMENT_TYPES: [(&str, &str); 2] =
     [("staging", "For what is about to be released"), ("production", "For what users work with")];
+
+/// `1` lets drivers of the organization on other machines be called without TLS.
+const PLAIN_HTTP: &str = "DOWNBEAT_PLAIN_HTTP_DRIVERS";
 
 /// What to start.
 #[derive(Debug)]
@@ -82,7 +87,7 @@ pub(crate) struct Running {
 }
 
 /// The time of this machine.
-struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
@@ -169,6 +174,15 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     let installation = installation::id(&mut tx).await.map_err(Failure::internal)?;
     downbeat_store::commit(tx).await.map_err(Failure::internal)?;
 
+    let signing_key = SigningKey::open_or_create(&data.join(SIGNING_KEY))
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let mut drivers = downbeat_adapters::drivers();
+    let remote = remote::Options {
+        plain_http: std::env::var_os(PLAIN_HTTP).is_some_and(|value| value == "1"),
+        ..remote::Options::default()
+    };
+    let remote = Remote::new(remote, Some(signing_key), Arc::clone(&clock));
+    drivers.remote = Some(Driver::External(Arc::new(remote)));
     let mut targets = Targets::default();
     let to_git = ToGit::new(git, Some(repository.clone()));
     targets.by_type.insert("git".to_owned(), Arc::new(to_git));
@@ -183,7 +197,7 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     let ports = Arc::new(Ports {
         removals: Arc::clone(&journal) as Arc<dyn Removals>,
         journal,
-        drivers: downbeat_adapters::drivers(),
+        drivers,
         targets,
         secrets: Arc::new(secrets.clone()),
         schemas: Schemas::default(),
@@ -246,6 +260,8 @@ pub(crate) async fn new_token(data: &Path) -> Result<Secret, Failure> {
     token.map_err(Failure::internal)
 }
 
+/// Name of the file that drivers of the organization verify our signatures with.
+const SIGNING_KEY: &str = "driver-signing-key";
 /// Name of the database in a data directory.
 const DATABASE: &str = "downbeat.db";
 

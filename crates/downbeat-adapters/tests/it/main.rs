@@ -4,4 +4,6 @@
 #[cfg(test)]
 mod git;
 #[cfg(test)]
+mod remote;
+#[cfg(test)]
 mod starter;

@@ -25,6 +25,9 @@ pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, put, delete))
 }
 
+/// What the target of a virtual driver begins with.
+const VIRTUAL: &str = "driver://";
+
 /// What the column `content` keeps.
 #[derive(Serialize, Deserialize)]
 struct Content {
@@ -172,6 +175,19 @@ async fn delete(
             .with_hint("Give them another driver or delete them, then delete the driver.")
             .with_detail("resource_definitions", users));
     }
+    let stands_for = format!("{VIRTUAL}{reference}");
+    let mut virtual_drivers = Vec::new();
+    for row in store::list(&mut tx, &scope).await? {
+        let driver = read(&row)?;
+        if driver.target.as_ref() == Some(&stands_for) {
+            virtual_drivers.push(driver.id);
+        }
+    }
+    if !virtual_drivers.is_empty() {
+        return Err(Problem::conflict(format!("Virtual drivers stand for the driver `{id}`."))
+            .with_hint("Give them another target or delete them, then delete the driver.")
+            .with_detail("resource_drivers", virtual_drivers));
+    }
     if active_resource::any_of_driver(&mut tx, &scope, &reference).await? {
         return Err(Problem::conflict(format!("The driver `{id}` made resources that exist."))
             .with_hint("Delete the resources first: the driver is needed for it."));
@@ -227,10 +243,33 @@ async fn unknown(conn: &mut AnyConnection, scope: &OrgScope, driver_type: &str) 
 }
 
 async fn check(conn: &mut AnyConnection, scope: &OrgScope, driver: &ResourceDriver) -> Result<()> {
+    check_target(driver)?;
     if driver.r#type == built_in::ANY {
         return Ok(());
     }
     resource_type::check_reference(conn, scope, &driver.r#type, "/type").await
+}
+
+/// Makes sure that a target leads somewhere. Whether it can be called from here is found out by the
+/// deployment that needs it.
+fn check_target(driver: &ResourceDriver) -> Result<()> {
+    let target = driver.target.as_deref().unwrap_or_default();
+    let is_named = |reference: &str| match reference.split_once('/') {
+        Some((org, id)) => !org.is_empty() && !id.is_empty(),
+        None => false,
+    };
+    let own = format!("{}/{}", driver.org_id, driver.id);
+    let wrong = match target.split_once("://") {
+        Some(("https" | "http", rest)) if !rest.is_empty() => return Ok(()),
+        Some(("driver", reference)) if reference == own => "it stands for itself",
+        Some(("driver", reference)) if is_named(reference) => return Ok(()),
+        Some(("driver", _)) => "it does not name a driver",
+        _ => "it is neither a URL nor a driver",
+    };
+    Err(Problem::invalid(format!("The target `{}` cannot be called: {wrong}.", short(target)))
+        .with_code(Code::DriverTarget)
+        .with_hint("Write `https://…` where the driver listens, or `driver://<org>/<id>`.")
+        .at("/target", "not a target"))
 }
 
 fn written(driver: &ResourceDriver, is_public: Option<bool>) -> Result<Row> {

@@ -42,6 +42,14 @@ async fn a_session_with_a_driver() {
     admin.post("/orgs/acme/resources/defs", definition).await.is(200);
     let _ = admin.delete(&path).await.refused(409, "API-409");
     admin.delete("/orgs/acme/resources/defs/dns-def").await.is(204);
+
+    // A driver that another one stands for stays, too.
+    let mut other = driver();
+    other["id"] = json!("other-dns");
+    other["target"] = json!("driver://acme/own-dns");
+    admin.post(DRIVERS, other).await.is(200);
+    let _ = admin.delete(&path).await.refused(409, "API-409");
+    admin.delete(&format!("{DRIVERS}/other-dns")).await.is(204);
     admin.delete(&path).await.is(204);
     let _ = admin.get(&path).await.refused(404, "API-404");
     let _ = admin.delete(&path).await.refused(404, "API-404");
@@ -57,6 +65,18 @@ async fn what_is_wrong_with_a_driver() {
         driver
     };
     let _ = admin.post(DRIVERS, with("id", json!("x"))).await.refused(400, "API-400");
+    for target in [
+        "",
+        "nonsense",
+        "ftp://a",
+        "https://",
+        "driver://",
+        "driver://acme",
+        "driver:///a",
+        "driver://acme/own-dns",
+    ] {
+        let _ = admin.post(DRIVERS, with("target", json!(target))).await.refused(400, "RES-113");
+    }
     let _ = admin.post(DRIVERS, with("type", json!("none"))).await.refused(400, "RES-007");
     let _ = admin.post(DRIVERS, json!({"id": "own-dns"})).await.refused(400, "API-400");
     let _ = admin.put(&format!("{DRIVERS}/none"), driver()).await.refused(404, "API-404");

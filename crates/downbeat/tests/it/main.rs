@@ -7,6 +7,8 @@ mod graph_patterns;
 #[cfg(test)]
 mod library;
 #[cfg(test)]
+mod remote_driver;
+#[cfg(test)]
 mod resource_types;
 #[cfg(test)]
 mod samples;

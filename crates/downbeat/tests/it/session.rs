@@ -281,9 +281,20 @@ fn usage_errors_and_help() {
     let said = terminal.downbeat("serve --listen here");
     assert_eq!(said.code, 2);
     assert!(said.err.contains("expected [HOST:]PORT"), "{}", said.err);
-    for command in
-        ["", "deploy", "history", "check", "render", "apply", "serve", "token", "api", "explain"]
-    {
+    for command in [
+        "",
+        "deploy",
+        "history",
+        "check",
+        "render",
+        "apply",
+        "driver",
+        "driver test",
+        "serve",
+        "token",
+        "api",
+        "explain",
+    ] {
         let said = terminal.ok(&format!("{command} --help"));
         assert!(said.out.contains("Usage: downbeat"), "{}", said.out);
     }
