@@ -20,6 +20,7 @@ pub mod parallel;
 pub mod port;
 pub mod prepare;
 pub mod run;
+pub mod run_key;
 pub mod schema;
 pub mod worker;
 
@@ -29,4 +30,5 @@ pub use port::{
     Removal, Request, Response, Sealer, SecretOutput, Secrets, SecretsError, StateError, States,
     Target, TargetError, Targets,
 };
+pub use run_key::RunKeys;
 pub use worker::{Worker, WorkerOptions};
