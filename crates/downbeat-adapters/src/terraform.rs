@@ -590,20 +590,34 @@ fn bare(line: &str) -> &str {
     line.trim_start_matches(['│', '╷', '╵', '|']).trim()
 }
 
-/// The first error of a log, with its place.
+/// The first error of a log that says something, with its place. The program breaks long lines.
 fn first_error(lines: &[&str]) -> String {
-    let Some(at) = lines.iter().position(|line| line.starts_with("Error:")) else {
-        return "it did not say why".to_owned();
-    };
-    let cut = |line: &str| line.chars().take(LINE).collect::<String>();
-    let mut rest = lines.iter().skip(at);
-    let mut text = rest.next().map(|line| cut(line)).unwrap_or_default();
-    text = text.strip_prefix("Error: ").unwrap_or(&text).to_owned();
+    /// Stands above other errors.
+    const HEADING: &str = "Terraform encountered problems during initialisation";
+    let mut errors = lines.iter().enumerate().filter_map(|(at, line)| {
+        let first = line.strip_prefix("Error:")?.trim();
+        Some((at, first))
+    });
+    let (mut found, mut heading) = (None, None);
+    for error in errors.by_ref() {
+        if !error.1.starts_with(HEADING) && !error.1.starts_with("OpenTofu encountered") {
+            found = Some(error);
+            break;
+        }
+        heading = heading.or(Some(error));
+    }
+    let Some((at, first)) = found.or(heading) else { return "it did not say why".to_owned() };
+    let rest = lines.get(at + 1..).unwrap_or_default();
+    let more = rest.iter().take_while(|line| !line.is_empty() && !line.starts_with("Error:"));
+    let words: Vec<&str> = std::iter::once(first).chain(more.copied()).collect();
+    let mut text: String = words.join(" ").chars().take(LINE).collect();
     let is_place = |line: &&&str| line.starts_with("with ") || line.starts_with("on ");
-    let places = rest.take_while(|line| line.is_empty() || is_place(line)).filter(is_place);
-    let places: Vec<String> =
-        places.map(|line| cut(line.split(", in ").next().unwrap_or(line))).collect();
-    let places: Vec<&str> = places.iter().map(|place| place.trim_end_matches([',', ':'])).collect();
+    let behind = rest.iter().skip(words.len() - 1);
+    let places = behind.take_while(|line| line.is_empty() || is_place(line)).filter(is_place);
+    let places: Vec<String> = places
+        .map(|line| line.split(", in ").next().unwrap_or(line))
+        .map(|line| line.trim_end_matches([',', ':']).chars().take(LINE).collect())
+        .collect();
     if !places.is_empty() {
         text.push_str(&format!(" ({})", places.join(", ")));
     }
@@ -669,6 +683,10 @@ mod tests {
         let expected = "local-exec provisioner error (with terraform_data.b, on main.tf line 4)";
         assert_eq!(first_error(&lines), expected);
         assert_eq!(first_error(&["fine"]), "it did not say why");
+        let log = "Error: Terraform encountered problems during initialisation, including\nwith \
+            the configuration\n\nError: Long\nerror\n\n  on main.tf line 9:\n   9: x\n";
+        let lines: Vec<&str> = log.lines().map(bare).collect();
+        assert_eq!(first_error(&lines), "Long error (on main.tf line 9)");
         let lines = ["Lock Info:", "  ID: x", "Who:       ada@laptop", "Created:   2026"];
         let error = locked_by(&lock_in(&lines));
         assert_eq!(error.message, "the state is locked by ada@laptop (since 2026)");

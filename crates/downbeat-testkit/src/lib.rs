@@ -177,3 +177,20 @@ impl Drop for Server {
         self.stop();
     }
 }
+
+/// Whether a program that a test needs is on the `PATH`. Where it is not, the test is skipped and
+/// says so; with `CI=true` nothing is skipped.
+///
+/// # Panics
+/// With `CI=true`, when the program is missing.
+#[must_use]
+pub fn has_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|folder| folder.join(name).is_file()) {
+        return true;
+    }
+    let message = format!("skipped, because {name} is not on the PATH");
+    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{message}");
+    eprintln!("{message}");
+    false
+}

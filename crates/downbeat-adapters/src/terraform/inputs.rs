@@ -403,13 +403,36 @@ fn texts(value: &Json, found: &mut Vec<String>) {
     }
 }
 
-/// Takes plaintexts out of a text.
+/// Takes plaintexts out of a text, also where the program broke them into lines.
 pub(super) fn mask(text: &str, masked: &[Secret]) -> String {
     let mut text = text.to_owned();
     for secret in masked {
         text = text.replace(secret.expose(), "***");
+        let words: Vec<&str> = secret.expose().split_whitespace().collect();
+        if words.len() > 1 {
+            text = mask_words(&text, &words);
+        }
     }
     text
+}
+
+/// Takes words out of a text, wherever nothing but blanks and the program's frame is between them.
+fn mask_words(text: &str, words: &[&str]) -> String {
+    let Some((first, others)) = words.split_first() else { return text.to_owned() };
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(first) {
+        let (before, found) = rest.split_at(at);
+        let behind = found.get(first.len()..).unwrap_or_default();
+        let end = others.iter().try_fold(behind, |rest, word| {
+            rest.trim_start_matches(|c: char| c.is_whitespace() || c == '│').strip_prefix(word)
+        });
+        masked.push_str(before);
+        masked.push_str(if end.is_some() { "***" } else { first });
+        rest = end.unwrap_or(behind);
+    }
+    masked.push_str(rest);
+    masked
 }
 
 #[cfg(test)]

@@ -10,3 +10,5 @@ mod samples;
 mod session;
 #[cfg(test)]
 mod terminal;
+#[cfg(test)]
+mod terraform;

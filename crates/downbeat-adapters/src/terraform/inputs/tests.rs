@@ -110,6 +110,13 @@ fn secret_inputs_win_and_credentials_are_mapped() {
 }
 
 #[test]
+fn a_secret_is_masked_where_lines_are_broken() {
+    let masked = [downbeat_core::Secret::new("correct horse staple".to_owned())];
+    let text = "a correct horse\n│   staple, correct horse, correct correct horse staple";
+    assert_eq!(mask(text, &masked), "a ***, correct horse, correct ***");
+}
+
+#[test]
 fn paths_stay_inside() {
     for good in ["main.tf", "a/b.tf", ".gitconfig", "..a/b"] {
         assert_eq!(inside(good), Ok(()), "{good}");
