@@ -52,7 +52,7 @@ async fn read(
     Path(guresid): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    let _user = authenticate(&state, &guresid, &headers)?;
+    let _user = authenticate(&state, &guresid, &headers).ok_or_else(denied)?;
     match state.states.read(&guresid).await.map_err(refused)? {
         Some(found) => {
             let json = HeaderValue::from_static("application/json");
@@ -68,7 +68,7 @@ async fn write(
     Query(query): Query<WriteQuery>,
     request: Request,
 ) -> Result<Response, Response> {
-    let _user = authenticate(&state, &guresid, request.headers())?;
+    let _user = authenticate(&state, &guresid, request.headers()).ok_or_else(denied)?;
     let body = bytes_within(request, STATE_BYTES, state.limits.body_time).await;
     let body = body.map_err(IntoResponse::into_response)?;
     let text = String::from_utf8(body.to_vec()).ok();
@@ -86,7 +86,7 @@ async fn remove(
     Path(guresid): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
-    let user = authenticate(&state, &guresid, &headers)?;
+    let user = authenticate(&state, &guresid, &headers).ok_or_else(denied)?;
     // Not while somebody works on it.
     let id = format!("remove-{}", crate::state::new_id(state.now()));
     let about = serde_json::json!({ "ID": id, "Operation": "Remove", LOCKED_BY: user });
@@ -100,7 +100,7 @@ async fn lock(
     Path(guresid): Path<String>,
     request: Request,
 ) -> Result<Response, Response> {
-    let user = authenticate(&state, &guresid, request.headers())?;
+    let user = authenticate(&state, &guresid, request.headers()).ok_or_else(denied)?;
     let mut about = about(request, &state).await?.unwrap_or_default();
     let Some(id) = id_of(&about) else {
         return Err(Problem::invalid("The lock has no `ID`.").into_response());
@@ -117,7 +117,7 @@ async fn unlock(
     Path(guresid): Path<String>,
     request: Request,
 ) -> Result<Response, Response> {
-    let _user = authenticate(&state, &guresid, request.headers())?;
+    let _user = authenticate(&state, &guresid, request.headers()).ok_or_else(denied)?;
     let id = about(request, &state).await?.as_ref().and_then(id_of);
     state.states.unlock(&guresid, id.as_deref()).await.map_err(refused)?;
     Ok(StatusCode::OK.into_response())
@@ -140,27 +140,26 @@ async fn about(request: Request, state: &AppState) -> Result<Option<JsonMap>, Re
     })
 }
 
-/// The user name of a caller who has the key of the resource. All others get the same answer.
-fn authenticate(state: &AppState, guresid: &str, headers: &HeaderMap) -> Result<String, Response> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let basic = given.and_then(|given| {
-        let (scheme, rest) = given.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("basic").then_some(rest.trim())
-    });
-    let decoded = basic.and_then(|basic| STANDARD.decode(basic).ok());
-    let text = decoded.and_then(|decoded| String::from_utf8(decoded).ok()).map(Secret::new);
-    let parts = text.as_ref().and_then(|text| text.expose().split_once(':'));
-    if let Some((user, key)) = parts
-        && state.run_keys.is_valid(guresid, key)
-    {
-        return Ok(user.to_owned());
+/// The user name of a caller who has the key of the resource.
+fn authenticate(state: &AppState, guresid: &str, headers: &HeaderMap) -> Option<String> {
+    let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = given.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
     }
+    let text = Secret::new(String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?);
+    let (user, key) = text.expose().split_once(':')?;
+    state.run_keys.is_valid(guresid, key).then(|| user.to_owned())
+}
+
+/// What all others are told.
+fn denied() -> Response {
     let message = "This needs the key of a run of Terraform.";
     let problem = Problem::new(StatusCode::UNAUTHORIZED, Code::Unauthenticated, message);
     let mut response = problem.into_response();
     let scheme = HeaderValue::from_static("Basic realm=\"terraform state\"");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-    Err(response)
+    response
 }
 
 fn refused(error: StateError) -> Response {

@@ -119,10 +119,9 @@ impl<'a> Rest<'a> {
                     chars.next();
                     text = chars.as_str();
                 }
+                '"' if braces.is_empty() => break,
                 '"' if in_text => {
-                    if braces.pop().is_none() {
-                        break;
-                    }
+                    braces.pop();
                 }
                 '$' | '%' if in_text && text.starts_with(first) => {
                     // `$${` is no placeholder.

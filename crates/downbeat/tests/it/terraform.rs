@@ -751,3 +751,38 @@ fn without_the_program_a_deployment_says_what_to_install() {
     assert!(said.err.contains("RES-108"), "{}", said.err);
     assert!(said.err.contains("Install OpenTofu or Terraform"), "{}", said.err);
 }
+
+#[test]
+fn a_killed_server_goes_on_with_what_it_had_made() {
+    let Some(terminal) = shop() else { return };
+    let hanging = format!(
+        "{SCRIPT}\nresource \"terraform_data\" \"slow\" {{\n  \
+         depends_on = [terraform_data.db]\n  provisioner \"local-exec\" {{\n    command = \
+         \"test -e ../../../go || (echo ${{terraform_data.db.id}} > ../../../started; sleep \
+         1000.625)\"\n  }}\n}}"
+    );
+    let hanging = hanging.replace("${", "$\\{");
+    terminal.write("pg.yaml", &definition(1, &hanging, ""));
+    terminal.ok("apply -f pg.yaml");
+    let mut program = terminal.program();
+    program.args(format!("{DEPLOY} web.yaml").split_whitespace());
+    let mut killed = program.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let folder = terminal.path(".local/share/downbeat/terraform");
+    let id = loop {
+        match fs::read_to_string(folder.join("started")) {
+            Ok(id) if id.ends_with('\n') => break id.trim().to_owned(),
+            _ => assert!(killed.try_wait().unwrap().is_none(), "it ended before it was killed"),
+        }
+        std::thread::yield_now();
+    };
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(runs("sleep 1000.625"), "the program does not end with the server");
+
+    fs::write(folder.join("go"), "").unwrap();
+    terminal.ok(&format!("{DEPLOY} web.yaml"));
+    assert!(!runs("sleep 1000.625"));
+    let said = terminal.ok("api get /orgs/local/apps/shop/envs/development/resources");
+    assert!(said.out.contains(&id), "what was made is made again: {id}\n{}", said.out);
+    assert!(!folder.join("lost").read_dir().is_ok_and(|lost| lost.count() > 0));
+}

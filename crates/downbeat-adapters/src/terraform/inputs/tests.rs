@@ -4,8 +4,8 @@ use serde_json::json;
 use super::{inside, mask, read};
 
 /// The code and message of inputs that are refused, with the hint behind it.
-fn refused(values: Json, secrets: Json) -> String {
-    let error = read(&values, &secrets).unwrap_err();
+fn refused(values: &Json, secrets: &Json) -> String {
+    let error = read(values, secrets).unwrap_err();
     format!("{} {} | {}", error.code, error.message, error.hint.unwrap_or_default())
 }
 
@@ -80,7 +80,7 @@ fn unknown_and_ill_typed_inputs_are_named() {
              `driver_account` in the definition, or `account` in its secret inputs",
         ),
     ] {
-        assert_eq!(refused(values, secrets), expected);
+        assert_eq!(refused(&values, &secrets), expected);
     }
 }
 
