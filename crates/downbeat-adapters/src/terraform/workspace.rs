@@ -54,6 +54,8 @@ impl Workspace {
         let group = match lock.try_lock() {
             Ok(()) => None,
             Err(TryLockError::WouldBlock) => Some(holder(&lock)?),
+            // Without locks in the file system, the turn and the engine's lease have to do.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => None,
             Err(TryLockError::Error(error)) => return Err(error),
         };
         if let Some(group) = group {

@@ -317,6 +317,21 @@ async fn a_lock_of_others_is_respected_and_one_of_ours_is_freed() {
     assert_eq!(error.message, "the state is locked by ada@laptop (OperationTypeApply)");
     states.unlock(GURESID, None).await.unwrap();
 
+    // Also when it is the program that meets it.
+    let base = format!("{}/terraform/state/{GURESID}", world.server.base);
+    let backend = format!(
+        "terraform {{\n  backend \"http\" {{\n    address = \"{base}\"\n    lock_address = \
+         \"{base}/lock\"\n    lock_method = \"PUT\"\n    username = \"u\"\n    password = \
+         \"{}\"\n  }}\n}}",
+        key.expose()
+    );
+    assert_eq!(lock("ada").await, 200);
+    let own = json!({"script": backend});
+    let error = world.run_as("other", &world.kept, own, json!({})).await.unwrap_err();
+    assert_eq!(error.code, Code::StateLocked);
+    assert_eq!(error.message, "the state is locked by somebody else (lock 1-2)");
+    states.unlock(GURESID, None).await.unwrap();
+
     // A run of ours that was killed.
     assert_eq!(lock("downbeat-run-0123").await, 200);
     world.run(values, json!({})).await.unwrap();
@@ -330,7 +345,7 @@ async fn a_lock_of_others_is_respected_and_one_of_ours_is_freed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_hangs_is_stopped_with_all_its_processes() {
     let change = |options: &mut TerraformOptions, _: &Path| {
-        options.limit = Duration::from_secs(2);
+        options.limit = Duration::from_secs(4);
         options.grace = Duration::from_secs(10);
     };
     let Some(world) = World::with(change).await else { return };
