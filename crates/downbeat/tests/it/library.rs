@@ -9,7 +9,11 @@ mod corpus;
 mod table;
 mod world;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use downbeat_core::{Document, Json, builtin, matching::Index};
 use downbeat_engine::{Driver, run};
@@ -93,17 +97,24 @@ async fn load_folder(server: &Server, file: &File, beside: &[&File]) -> Index {
     index
 }
 
+/// Where what came of the files is kept, seen from this folder and from the crate's.
+const GOLDEN: [&str; 2] = ["../golden/library", "tests/golden/library"];
+
+/// Names of the golden files that were looked at.
+type Kept = BTreeSet<String>;
+
 /// Keeps what came of a file for people to look at.
-fn keep(path: &str, mut result: Json) {
+fn keep(kept: &mut Kept, path: &str, mut result: Json) {
     forget_versions(&mut result);
     let name = path.trim_end_matches(".yaml").replace('/', "--");
     insta::with_settings!({
-        snapshot_path => "../golden/library",
+        snapshot_path => GOLDEN[0],
         prepend_module_to_snapshot => false,
         omit_expression => true,
     }, {
-        insta::assert_yaml_snapshot!(name, result);
+        insta::assert_yaml_snapshot!(name.as_str(), result);
     });
+    assert!(kept.insert(name), "{path} is there twice");
 }
 
 /// Takes the versions out of references: they tell how many definitions of this id came before.
@@ -126,26 +137,25 @@ async fn every_entity_is_what_the_table_says() {
     let server = Server::start().await;
     let app = json!({"id": "library", "name": "Library"});
     server.admin().post(&format!("/orgs/{ORG}/apps"), app).await.is(201);
-    let definitions = definitions(&files);
-    let mut rows = Vec::new();
+    let (mut rows, mut kept) = (Vec::new(), Kept::new());
     for file in &files {
         let beside = || files.iter().filter(|one| one.folder() == file.folder());
         let state = match file.kind {
             Kind::Definition => {
                 let beside: Vec<&File> =
                     beside().filter(|one| one.kind == Kind::Definition).collect();
-                definition(&server, file, &beside).await
+                definition(&server, file, &beside, &mut kept).await
             }
-            Kind::Score => score(&server, file, None).await,
+            Kind::Score => score(&server, file, None, &mut kept).await,
             Kind::Extension => {
                 let with: Vec<&File> = beside().filter(|one| one.kind == Kind::Score).collect();
                 for one in &with {
-                    score(&server, one, Some(file)).await;
+                    score(&server, one, Some(file), &mut kept).await;
                 }
                 if with.is_empty() {
                     let path = format!("{}/base.yaml", file.folder());
                     let base = File { path, text: BASE.to_owned(), kind: Kind::Score };
-                    score(&server, &base, Some(file)).await;
+                    score(&server, &base, Some(file), &mut kept).await;
                 }
                 State::Rendered("")
             }
@@ -161,8 +171,13 @@ async fn every_entity_is_what_the_table_says() {
         };
         rows.push(Row::new(file, state));
     }
-    assert_eq!(definitions.len(), 114);
     table::check(&rows);
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(GOLDEN[1]);
+    let names = fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().file_name());
+    let snapshots =
+        names.filter_map(|name| name.to_str()?.strip_suffix(".snap").map(str::to_owned));
+    let unused: Vec<String> = snapshots.filter(|name| !kept.contains(name)).collect();
+    assert!(unused.is_empty(), "golden files of nothing: {unused:?}");
 }
 
 /// For extension files that come without a Score file.
@@ -170,7 +185,7 @@ const BASE: &str =
     "apiVersion: score.dev/v1b1\nmetadata: {name: base}\ncontainers: {main: {image: .}}\n";
 
 /// A definition is loaded, matched and made.
-async fn definition(server: &Server, file: &File, beside: &[&File]) -> State {
+async fn definition(server: &Server, file: &File, beside: &[&File], kept: &mut Kept) -> State {
     let index = load_folder(server, file, beside).await;
     let definition = file.definition();
     let criteria = definition.criteria.first().cloned().unwrap_or_default();
@@ -188,16 +203,16 @@ async fn definition(server: &Server, file: &File, beside: &[&File]) -> State {
                 true => "what it refers to prints `<no value>`",
                 false => "",
             };
-            keep(&file.path, made);
+            keep(kept, &file.path, made);
             State::Rendered(remark)
         }
         Outcome::Asked(asked) => {
-            keep(&file.path, json!({"resource": resource, "asked": asked}));
+            keep(kept, &file.path, json!({"resource": resource, "asked": asked}));
             State::Asked
         }
         Outcome::Refused(error, asked) => {
             let failed = json!({"resource": resource, "error": error, "asked": asked});
-            keep(&file.path, failed);
+            keep(kept, &file.path, failed);
             if error.code != "RES-104" {
                 let reason = error.message.rsplit_once(": ").map_or("", |(_, reason)| reason);
                 return State::Wrong(format!("{} {reason}", error.code));
@@ -211,7 +226,7 @@ async fn definition(server: &Server, file: &File, beside: &[&File]) -> State {
 }
 
 /// A Score file is sent as a delta, and what it asks for is made.
-async fn score(server: &Server, file: &File, extension: Option<&File>) -> State {
+async fn score(server: &Server, file: &File, extension: Option<&File>, kept: &mut Kept) -> State {
     let folder = corpus::score_folder(file);
     let extended = extension.map(|extension| extension.text.clone());
     let loaded = samples::loaded_from(&folder.join(file.name()), &file.text, extended);
@@ -239,7 +254,7 @@ async fn score(server: &Server, file: &File, extension: Option<&File>) -> State 
         None => file.path.clone(),
         Some(extension) => format!("{}--{}", file.path.trim_end_matches(".yaml"), extension.name()),
     };
-    keep(&name, json!({"objects": documents}));
+    keep(kept, &name, json!({"objects": documents}));
     State::Rendered("")
 }
 
