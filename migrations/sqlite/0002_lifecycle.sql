@@ -3,7 +3,11 @@
 -- GUResIDs of what the resource needs, as JSON: freeing goes against this direction.
 ALTER TABLE active_resource ADD COLUMN depends_on TEXT NOT NULL DEFAULT '[]';
 
--- One row for each thing that a driver is to free. The row is the request; it goes when it is done.
+-- Whether a deployment that succeeds frees what its graph does not need.
+ALTER TABLE deployment ADD COLUMN prune BIGINT NOT NULL DEFAULT 0;
+
+-- One row for each thing that is to be freed, and afterwards the record that it was. The row is the
+-- request: a worker claims it, as it claims deployments.
 CREATE TABLE removal (
     id           TEXT   NOT NULL PRIMARY KEY,
     org_id       TEXT   NOT NULL,
@@ -15,22 +19,28 @@ CREATE TABLE removal (
     guresid      TEXT   NOT NULL,
     driver_type  TEXT   NOT NULL,
     cookie       TEXT   NOT NULL, -- JSON: reference of the driver's cookie; empty without one
-    depends_on   TEXT   NOT NULL, -- JSON: GUResIDs that are freed later than this
+    depends_on   TEXT   NOT NULL, -- JSON: GUResIDs of what is freed later than this
     is_current   BIGINT NOT NULL, -- 0: what an earlier driver made of a resource that lives on
-    reason       TEXT   NOT NULL, -- why it is freed, in the words of who asked for it
+    is_forced    BIGINT NOT NULL, -- although the last deployment needs it
+    reason       TEXT   NOT NULL, -- in the words of who asked for it
     requested_by TEXT   NOT NULL,
     requested_at BIGINT NOT NULL,
-    attempt      BIGINT NOT NULL DEFAULT 0,
+    state        TEXT   NOT NULL, -- held, pending, given up, freed, forgotten, detached
+    attempt      BIGINT NOT NULL,
     error        TEXT, -- JSON: code, message, hint of the last attempt
-    is_given_up  BIGINT NOT NULL DEFAULT 0, -- tried often enough; asking again tries again
+    changed_at   BIGINT NOT NULL,
     lease_owner  TEXT   NOT NULL DEFAULT '',
     lease_epoch  BIGINT NOT NULL DEFAULT 0,
-    lease_until  BIGINT NOT NULL DEFAULT 0 -- also: not before this time
+    lease_until  BIGINT NOT NULL DEFAULT 0 -- nobody else before this time
 );
 
-CREATE UNIQUE INDEX removal_by_resource ON removal (guresid, driver_type);
+-- A thing is asked for once at a time.
+CREATE UNIQUE INDEX removal_under_way ON removal (guresid, driver_type)
+    WHERE state IN ('held', 'pending', 'given up');
 
-CREATE INDEX removal_by_environment ON removal (org_id, app_id, env_id);
+CREATE INDEX removal_by_environment ON removal (org_id, app_id, env_id, state);
+
+CREATE INDEX removal_to_claim ON removal (state, lease_until);
 
 -- The state that Terraform or OpenTofu keeps of one resource.
 CREATE TABLE terraform_state (

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a terminal is the only place that chores report to")]
 
 mod goldens;
+mod library;
 mod lint;
 mod openapi;
 mod process;
@@ -23,6 +24,7 @@ Commands:
   test [ARGS]        Run all tests; ARGS go to the test runner, for example `-p downbeat-core`
   lint               Check formatting, lints, documentation, openapi.json and, with cargo-deny, licences
   openapi [--check]  Write openapi.json from the server's code, or compare the two
+  library            Write docs/reference/example-library.md, and what came of each example
   goldens            Make the golden files of the template crate again with real Go
 ";
 
@@ -60,6 +62,7 @@ fn dispatch(arguments: &[String]) -> Result<Outcome> {
         ["lint"] => lint::run(),
         ["openapi"] => openapi::write(),
         ["openapi", "--check"] => openapi::check(),
+        ["library"] => library::run(),
         ["goldens"] => goldens::run(),
         [] | ["help" | "-h" | "--help"] => {
             print!("{USAGE}");

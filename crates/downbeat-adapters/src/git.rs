@@ -199,6 +199,8 @@ pub struct Change {
     pub owner: String,
     /// Content by path below the root. Any other file below the root, save the marker, is removed.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// Whether the owner gives the root up: the marker goes, too.
+    pub leaves: bool,
     /// Subject line and, after an empty line, body. Control characters are replaced, marks that
     /// change the direction of writing are dropped, and what is beyond 4 KiB is cut off.
     pub message: String,

@@ -71,7 +71,10 @@ impl Target for ToGit {
         delivery: &'a Delivery<'a>,
     ) -> BoxFuture<'a, Result<Delivered, TargetError>> {
         Box::pin(async move {
-            let files = assemble::files(delivery.objects).map_err(|errors| first(&errors))?;
+            let files = match delivery.is_last {
+                true => BTreeMap::new(),
+                false => assemble::files(delivery.objects).map_err(|errors| first(&errors))?,
+            };
             let repository = self.repository(delivery)?;
             let path = text(delivery.cluster, "path");
             let root =
@@ -80,6 +83,7 @@ impl Target for ToGit {
                 root: root.trim_matches('/').to_owned(),
                 owner: format!("{}/{}/{}", delivery.org, delivery.app, delivery.env),
                 files: files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect(),
+                leaves: delivery.is_last,
                 message: delivery.message.to_owned(),
                 key: delivery.deployment.to_owned(),
                 time: delivery.time,

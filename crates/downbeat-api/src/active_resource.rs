@@ -63,3 +63,50 @@ pub struct PinActiveResource {
     #[schema(required)]
     pub target_def_version_id: Option<String>,
 }
+
+/// Something that was or is to be freed (an extension of v1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Removal {
+    /// Id.
+    pub id: String,
+    /// Resource type; `environment` for what an environment runs in its target.
+    pub r#type: String,
+    /// Resource class.
+    pub class: String,
+    /// Resource id.
+    pub res_id: String,
+    /// Permanent id of the resource.
+    pub gu_res_id: String,
+    /// Driver that made it.
+    pub driver_type: String,
+    /// Whether the last deployment needed it.
+    pub forced: bool,
+    /// Why, in the words of who asked for it.
+    pub reason: String,
+    /// Who asked for it; empty for the engine itself.
+    pub requested_by: String,
+    /// When.
+    pub requested_at: Time,
+    /// `held` until a deployment succeeds, `pending`, `given up` after many attempts; over are
+    /// `freed`, `forgotten` and `detached`.
+    pub state: String,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// Why the last attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RemovalError>,
+    /// When the state changed last.
+    pub changed_at: Time,
+}
+
+/// Why something cannot be freed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemovalError {
+    /// The code.
+    pub code: String,
+    /// A whole sentence.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}

@@ -469,7 +469,9 @@ fn level<'a>(org: &'a str, app: &'a str, env: Option<&'a str>, rest: &[&'a str])
     segments
 }
 
-fn refusal(exchange: &Exchange) -> Error {
+/// What an answer that is no success says.
+#[must_use]
+pub fn refusal(exchange: &Exchange) -> Error {
     let status = exchange.status;
     // A few operations answer an error with a bare text, or with something of their own.
     let body = serde_json::from_slice::<Json>(&exchange.body).unwrap_or_default();

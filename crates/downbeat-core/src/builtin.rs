@@ -1,9 +1,13 @@
 //! What is part of the product: definitions that a first deployment needs, and drivers that are
 //! templates over another driver.
 
+mod alternative;
+
 use std::sync::Arc;
 
 use serde_json::json;
+
+pub use alternative::{Alternative, alternatives};
 
 use crate::{
     Criteria, Definition, Json, JsonMap,
@@ -112,6 +116,13 @@ pub fn changes_nothing(driver_type: &str) -> bool {
         ];
         PURE.contains(&name)
     })
+}
+
+/// Whether this built-in driver runs here.
+#[must_use]
+pub fn runs_here(driver_type: &str) -> bool {
+    let name = driver_type.strip_prefix("humanitec/").or(driver_type.strip_prefix("downbeat/"));
+    changes_nothing(driver_type) || name == Some("terraform")
 }
 
 /// The inputs for the driver behind a built-in virtual driver; `None` when the driver is not one.

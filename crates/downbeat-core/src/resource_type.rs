@@ -165,7 +165,15 @@ pub fn built_in() -> Vec<ResourceType> {
             "k8s",
             Implicit,
             any(),
-            outputs(&[], &["name", "loadbalancer", "cluster_type"], &["agent_url"]),
+            object(json!({
+                "values": object(json!({
+                    "name": text(), "loadbalancer": text(), "cluster_type": text(),
+                    // What the drivers of the clouds add.
+                    "region": text(), "zone": text(), "project_id": text(),
+                    "resource_group": text(), "subscription_id": text(),
+                    "server_app_id": text(), "loadbalancer_hosted_zone": text(),
+                    "cluster_data": any(), "url": text(), "branch": text(), "path": text()})),
+                "secrets": object(json!({"credentials": any(), "agent_url": text()}))})),
         ),
         make(
             "k8s-namespace",
@@ -196,7 +204,14 @@ pub fn built_in() -> Vec<ResourceType> {
                 "targetCPUUtilizationPercentage": {"type": "integer"}})),
             any(),
         ),
-        make("volume", "Volume", "storage", Direct, any(), any()),
+        make(
+            "volume",
+            "Volume",
+            "storage",
+            Direct,
+            any(),
+            outputs(&[], &["volumeName", "pvcName"], &[]),
+        ),
         make("dns", "DNS", "dns", Direct, any(), outputs(&["host"], &[], &[])),
         make(
             "route",
@@ -210,7 +225,15 @@ pub fn built_in() -> Vec<ResourceType> {
                 "host": text(), "path": text(), "port": {"type": ["integer", "string"]},
                 "service": text()}}})),
         ),
-        make("ingress", "Ingress", "ingress", Indirect, any(), any()),
+        make(
+            "ingress",
+            "Ingress",
+            "ingress",
+            Indirect,
+            // From the time before routes.
+            object(json!({"host": text(), "rules": any(), "tls_secret_name": text()})),
+            outputs(&[], &["id"], &[]),
+        ),
         make(
             "tls-cert",
             "TLS certificate",
@@ -218,6 +241,20 @@ pub fn built_in() -> Vec<ResourceType> {
             Indirect,
             any(),
             outputs(&["tls_secret_name"], &[], &[]),
+        ),
+        make(
+            "endpoint",
+            "Endpoint",
+            "networking",
+            Direct,
+            any(),
+            object(json!({
+                "values": object(json!({
+                    // Published definitions print a port that is not given as a text.
+                    "scheme": text(), "host": text(), "port": {"type": ["integer", "string"]},
+                    "path": text(), "query": text(), "fragment": text()})),
+                "secrets": object(json!({
+                    "username": text(), "password": text(), "url": text()}))})),
         ),
         make(
             "service-port",
@@ -233,7 +270,9 @@ pub fn built_in() -> Vec<ResourceType> {
             "PostgreSQL",
             data,
             Direct,
-            object(json!({"extensions": {"type": "object"}})),
+            object(json!({"extensions": {"type": "object", "additionalProperties": {
+                "type": ["object", "null"],
+                "properties": {"version": text(), "schema": text()}}}})),
             outputs(&["host", "port", "name"], &[], user),
         ),
         make("mysql", "MySQL", data, Direct, any(), outputs(&["host", "port", "name"], &[], user)),
@@ -299,35 +338,93 @@ pub fn built_in() -> Vec<ResourceType> {
             ),
         ),
     ];
+    let connection: &[&str] = &["host", "port", "name"];
+    // Published definitions leave out some of these, and add others: none is required.
+    for (id, name, category, usage, values, secrets) in [
+        ("mssql-instance", "Microsoft SQL Server instance", data, Indirect, connection, &user[..]),
+        ("mongodb-instance", "MongoDB instance", data, Indirect, connection, user),
+        ("elasticsearch-instance", "Elasticsearch instance", data, Indirect, connection, user),
+        ("kafka-topic", "Kafka topic", "messaging", Direct, &["name", "host"][..], &[][..]),
+        ("sqs", "SQS queue", "messaging", Direct, &["url", "arn", "region"], &[]),
+        ("sns-topic", "SNS topic", "messaging", Direct, &["arn", "region"], &[]),
+        (
+            "azure-service-bus-queue",
+            "Azure Service Bus queue",
+            "messaging",
+            Direct,
+            &["hostname", "namespace", "queue"],
+            &[],
+        ),
+        ("gcp-pubsub-topic", "Pub/Sub topic", "messaging", Direct, &["name", "id"], &[]),
+        (
+            "gcp-pubsub-subscription",
+            "Pub/Sub subscription",
+            "messaging",
+            Direct,
+            &["name", "id"],
+            &[],
+        ),
+        ("gcs", "Cloud Storage bucket", "storage", Direct, &["name"], &[]),
+        ("azure-blob", "Azure Blob container", "storage", Direct, &["account", "container"], &[]),
+        ("azure-blob-account", "Azure Blob account", "storage", Indirect, &["name"], &[]),
+        ("aws-policy", "AWS policy", "security", Indirect, &["arn"], &[]),
+        (
+            "aws-role",
+            "AWS role",
+            "security",
+            Indirect,
+            &["arn", "role_arn", "k8s_service_account_name"],
+            &[],
+        ),
+        ("gcp-service-account", "GCP service account", "security", Indirect, &["email"], &[]),
+        (
+            "gcp-iam-policy-binding",
+            "GCP IAM policy binding",
+            "security",
+            Indirect,
+            &["binding"],
+            &[],
+        ),
+        (
+            "azure-managed-identity",
+            "Azure managed identity",
+            "security",
+            Indirect,
+            &["id", "principal_id", "client_id"],
+            &[],
+        ),
+        (
+            "azure-role-definition",
+            "Azure role definition",
+            "security",
+            Indirect,
+            &["id", "scope"],
+            &[],
+        ),
+    ] {
+        types.push(make(id, name, category, usage, any(), outputs(&[], values, secrets)));
+    }
+    for (id, name) in
+        [("postgres-instance", "PostgreSQL instance"), ("mysql-instance", "MySQL instance")]
+    {
+        let outputs = outputs(&["host", "port"], &["name"], user);
+        types.push(make(id, name, data, Indirect, any(), outputs));
+    }
+    types.push(make(
+        "azure-role-assignments",
+        "Azure role assignments",
+        "security",
+        Indirect,
+        any(),
+        object(json!({"values": object(json!({"ids": {"type": "array"}}))})),
+    ));
     for (id, name, category, usage) in [
-        ("endpoint", "Endpoint", "networking", Direct),
         ("environment", "Environment", "general", Direct),
-        ("postgres-instance", "PostgreSQL instance", data, Indirect),
-        ("mysql-instance", "MySQL instance", data, Indirect),
-        ("mssql-instance", "Microsoft SQL Server instance", data, Indirect),
-        ("mongodb-instance", "MongoDB instance", data, Indirect),
-        ("elasticsearch-instance", "Elasticsearch instance", data, Indirect),
         ("snowflake-database", "Snowflake database", data, Direct),
         ("snowflake-schema", "Snowflake schema", data, Direct),
         ("snowflake-warehouse", "Snowflake warehouse", data, Direct),
         ("clickhouse", "ClickHouse", data, Direct),
-        ("kafka-topic", "Kafka topic", "messaging", Direct),
-        ("sqs", "SQS queue", "messaging", Direct),
-        ("sns-topic", "SNS topic", "messaging", Direct),
-        ("azure-service-bus-queue", "Azure Service Bus queue", "messaging", Direct),
-        ("gcp-pubsub-topic", "Pub/Sub topic", "messaging", Direct),
-        ("gcp-pubsub-subscription", "Pub/Sub subscription", "messaging", Direct),
-        ("gcs", "Cloud Storage bucket", "storage", Direct),
-        ("azure-blob", "Azure Blob container", "storage", Direct),
-        ("azure-blob-account", "Azure Blob account", "storage", Indirect),
-        ("aws-policy", "AWS policy", "security", Indirect),
-        ("aws-role", "AWS role", "security", Indirect),
-        ("gcp-service-account", "GCP service account", "security", Indirect),
-        ("gcp-iam-policy-binding", "GCP IAM policy binding", "security", Indirect),
-        ("azure-managed-identity", "Azure managed identity", "security", Indirect),
         ("azure-federated-identity", "Azure federated identity", "security", Indirect),
-        ("azure-role-definition", "Azure role definition", "security", Indirect),
-        ("azure-role-assignments", "Azure role assignments", "security", Indirect),
         ("gcp-vertex-ai", "Vertex AI", "ai", Direct),
         ("llm-model", "Large language model", "ai", Direct),
     ] {
@@ -347,5 +444,46 @@ mod tests {
         assert_eq!(Catalogue::default().iter().count(), types.len());
         assert!(types.iter().all(ResourceType::is_built_in));
         assert_eq!(Catalogue::default().nearest("postgress"), Some("postgres"));
+    }
+
+    /// `id use: inputs -> outputs, secret outputs`; `!` marks what is required, `*` what may be
+    /// anything.
+    #[test]
+    fn the_whole_catalogue() {
+        let names = |schema: Option<&Json>| -> String {
+            let Some(schema) = schema else { return "*".to_owned() };
+            let required = schema.get("required").and_then(Json::as_array);
+            let is_required = |name: &str| required.is_some_and(|all| all.contains(&json!(name)));
+            let Some(properties) = schema.get("properties").and_then(Json::as_object) else {
+                return "*".to_owned();
+            };
+            let name =
+                |name: &String| format!("{name}{}", if is_required(name) { "!" } else { "" });
+            let names: Vec<String> = properties.keys().map(name).collect();
+            if names.is_empty() { "-".to_owned() } else { names.join(" ") }
+        };
+        let line = |one: &ResourceType| {
+            let outputs = &one.outputs_schema;
+            let below = |name: &str| outputs.get("properties")?.get(name);
+            format!(
+                "{} {}: {} -> {}, {}\n",
+                one.id,
+                one.usage.as_str(),
+                names(Some(&one.inputs_schema)),
+                names(below("values")),
+                names(below("secrets")),
+            )
+        };
+        let lines: String = built_in().iter().map(line).collect();
+        insta::assert_snapshot!(lines);
+    }
+
+    #[test]
+    fn schemas_say_what_their_types_are() {
+        for one in built_in() {
+            for schema in [&one.inputs_schema, &one.outputs_schema] {
+                assert_eq!(schema["type"], "object", "{}", one.id);
+            }
+        }
     }
 }

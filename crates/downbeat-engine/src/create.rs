@@ -8,12 +8,13 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use aws_lc_rs::hmac;
 use downbeat_core::{
     Code, Document, Json, Manifest, ResourceGraph, ResourceKey, Secret, SecretExpr, SecretRef,
+    builtin,
     graph::{Node, NodeIndex},
     patch,
     resolve::{Facts, Outputs, OutputsOf},
@@ -58,7 +59,7 @@ pub struct Creation<'a> {
     /// Key for everything random that drivers ask for.
     pub seed: &'a [u8],
     /// Cookies by GUResID.
-    pub cookies: &'a BTreeMap<String, Cookie>,
+    pub cookies: &'a BTreeMap<String, Vec<Cookie>>,
     /// Drivers that the organization registered.
     pub registered: &'a BTreeMap<String, RegisteredDriver>,
 }
@@ -108,11 +109,21 @@ struct Step<'a> {
     texts: BTreeMap<String, Secret>,
     cookie: Option<Secret>,
     target: &'a str,
-    /// The cookie that the driver kept while it worked.
-    kept: Mutex<Option<SecretRef>>,
+    kept: Mutex<Kept>,
+}
+
+/// What came of keeping a cookie while the driver worked.
+#[derive(Default)]
+struct Kept {
+    cookie: Option<SecretRef>,
+    failure: Option<JournalError>,
 }
 
 impl Step<'_> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn request(&self) -> Request<'_> {
         Request {
             guresid: &self.guresid,
@@ -214,6 +225,10 @@ async fn run_wave(
         // Each effect is recorded as soon as it is there: a kill repeats only what is unfinished.
         while let Some(answer) = running.next().await {
             let (step, answer) = answer;
+            // A journal that fails says nothing about the node.
+            if let Some(failure) = step.kept().failure.take() {
+                return Err(failure);
+            }
             let ended = accept(at, vec![(step, draft(at, step, answer))]).await;
             at.journal.record(at.lease, at.row, &ended).await?;
             outcomes.extend(ended);
@@ -287,7 +302,7 @@ fn step<'a>(
         texts: BTreeMap::new(),
         cookie: None,
         target,
-        kept: Mutex::new(None),
+        kept: Mutex::default(),
     })
 }
 
@@ -304,14 +319,17 @@ fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
     let definition = &node.definition;
     let driver_type = definition.driver_type();
     let known: Vec<&str> = at.drivers.by_type.keys().map(String::as_str).collect();
+    let runs = |name: &str| known.contains(&name) || builtin::changes_nothing(name);
+    let other = builtin::alternatives(driver_type).iter().find(|other| runs(other.driver));
     let is_built_in = ["humanitec/", "downbeat/"].iter().any(|org| driver_type.starts_with(org));
-    let hint = match downbeat_core::suggest::nearest(driver_type, known.iter().copied()) {
-        None if !is_built_in && at.drivers.remote.is_none() => {
+    let hint = match (other, downbeat_core::suggest::nearest(driver_type, known.iter().copied())) {
+        (Some(other), _) => format!("Use {:?} instead: {}", other.driver, other.how),
+        (None, Some(near)) => format!("Did you mean {near:?}?"),
+        (None, None) if !is_built_in && at.drivers.remote.is_none() => {
             "A driver of an organization is called by a deployment only: deploy to see what it makes"
                 .to_owned()
         }
-        Some(near) => format!("Did you mean {near:?}?"),
-        None => format!("Drivers that run here: {}", known.join(", ")),
+        (None, None) => format!("Drivers that run here: {}", known.join(", ")),
     };
     NodeError {
         code: Code::UnknownDriver.to_string(),
@@ -365,10 +383,11 @@ async fn open_secrets(
 
 /// The cookie that the driver of a node left; that of another driver is none of its business.
 fn cookie_of<'a>(at: &Creation<'a>, node: &Node, guresid: &str) -> Option<&'a SecretRef> {
-    let cookie = at.cookies.get(guresid)?;
+    let cookies = at.cookies.get(guresid)?;
     let definition = &node.definition;
-    let same = cookie.driver_type == definition.driver_type();
-    (same || definition.effective().in_place_driver_change).then_some(&cookie.reference)
+    let own = cookies.iter().find(|cookie| cookie.driver_type == definition.driver_type());
+    let taken_over = || cookies.first().filter(|_| definition.effective().in_place_driver_change);
+    own.or_else(taken_over).map(|cookie| &cookie.reference)
 }
 
 /// The plaintexts of expressions, given those of their references in order.
@@ -433,20 +452,34 @@ struct Keeper<'a> {
 impl Memory for Keeper<'_> {
     fn keep(&self, cookie: Secret) -> BoxFuture<'_, Result<(), DriverError>> {
         Box::pin(async move {
-            let failed = |error: &dyn std::fmt::Display| {
-                DriverError::new(Code::SecretStore, format!("its cookie cannot be kept: {error}"))
-            };
             let key = cookie_key(self.at.facts.org, &self.step.guresid);
-            let sealed = self.at.secrets.seal(&[(key, cookie)]).await.map_err(|e| failed(&e))?;
-            let Some(sealed) = sealed.into_iter().next() else { return Ok(()) };
-            if let Some(node) = self.at.row.rows.get(self.step.position as usize) {
-                let kept = self.at.journal.keep(self.at.lease, node, &sealed).await;
-                kept.map_err(|error| failed(&error))?;
+            let sealed = self.at.secrets.seal(&[(key, cookie)]).await;
+            let Some(sealed) = sealed.map_err(|error| not_kept(&error))?.into_iter().next() else {
+                return Ok(());
+            };
+            let node = self.at.row.rows.get(self.step.position as usize);
+            let kept = match node {
+                Some(node) => self.at.journal.keep(self.at.lease, node, &sealed).await,
+                None => Ok(()),
+            };
+            match kept {
+                Ok(()) => {
+                    self.step.kept().cookie = Some(sealed);
+                    Ok(())
+                }
+                Err(error) => {
+                    let told = not_kept(&error);
+                    self.step.kept().failure = Some(error);
+                    Err(told)
+                }
             }
-            *self.step.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(sealed);
-            Ok(())
         })
     }
+}
+
+/// What a driver is told whose cookie is not stored.
+pub(crate) fn not_kept(error: &dyn std::error::Error) -> DriverError {
+    DriverError::new(Code::SecretStore, format!("its cookie cannot be kept: {error}"))
 }
 
 /// The key under which the cookie of a resource is sealed.
@@ -510,7 +543,7 @@ fn driver_failed(step: &Step<'_>, error: DriverError) -> NodeError {
 }
 
 /// Takes plaintexts out of a message that a driver made.
-fn mask<'a>(message: &str, secrets: impl Iterator<Item = &'a Secret>) -> String {
+pub(crate) fn mask<'a>(message: &str, secrets: impl Iterator<Item = &'a Secret>) -> String {
     let mut message = message.to_owned();
     for secret in secrets.filter(|secret| is_recognisable(secret.expose())) {
         message = message.replace(secret.expose(), "***");
@@ -793,7 +826,7 @@ fn finish(
         .collect();
     let cookie = match draft.cookie {
         CookieSlot::Keep => {
-            let kept = step.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let kept = step.kept().cookie.take();
             kept.or_else(|| cookie_of(at, step.node, &step.guresid).cloned())
         }
         CookieSlot::Clear => None,

@@ -20,6 +20,7 @@ pub mod memory;
 pub mod parallel;
 pub mod port;
 pub mod prepare;
+pub mod removal;
 pub mod run;
 pub mod schema;
 pub mod worker;

@@ -12,8 +12,9 @@ use jiff::Timestamp;
 
 use crate::{
     port::{
-        BoxFuture, Drivers, Ended, GraphRow, Journal, JournalError, Journalled, Lease, Loaded,
-        NodeRecord, NodeRow, Phase, Secrets, SecretsError, Targets,
+        Again, BoxFuture, Drivers, Ended, GraphRow, Journal, JournalError, Journalled, Lease,
+        Loaded, NodeError, NodeRecord, NodeRow, Phase, RemovalJob, Removals, Secrets, SecretsError,
+        Targets,
     },
     run::Ports,
     schema::Schemas,
@@ -24,6 +25,7 @@ use crate::{
 pub fn ports(drivers: Drivers, secrets: Arc<dyn Secrets>, seed: Vec<u8>) -> Ports {
     Ports {
         journal: Arc::new(NoJournal),
+        removals: Arc::new(NoJournal),
         drivers,
         targets: Targets::default(),
         secrets,
@@ -160,5 +162,27 @@ impl Secrets for MemorySecrets {
             })
             .collect();
         Box::pin(std::future::ready(Ok(sealed)))
+    }
+}
+
+impl Removals for NoJournal {
+    fn claim(&self) -> Journalled<'_, Option<RemovalJob>> {
+        done(None)
+    }
+
+    fn renew<'a>(&'a self, _: &'a RemovalJob) -> Journalled<'a, ()> {
+        done(())
+    }
+
+    fn keep<'a>(&'a self, _: &'a RemovalJob, _: &'a SecretRef) -> Journalled<'a, ()> {
+        done(())
+    }
+
+    fn freed<'a>(&'a self, _: &'a RemovalJob) -> Journalled<'a, ()> {
+        done(())
+    }
+
+    fn failed<'a>(&'a self, _: &'a RemovalJob, _: &'a NodeError, _: Again) -> Journalled<'a, ()> {
+        done(())
     }
 }

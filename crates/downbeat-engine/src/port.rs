@@ -66,7 +66,8 @@ pub struct Removal<'a> {
 /// What is needed to find or free the resource again has to be kept before anything is made: the
 /// process may end in between. What a driver keeps here counts as if its answer had set it.
 pub trait Memory: Send + Sync {
-    /// Seals and stores the cookie before it returns.
+    /// Seals and stores the cookie before it returns. After an error the driver does nothing more:
+    /// it is asked again when the cookie can be stored.
     fn keep(&self, cookie: Secret) -> BoxFuture<'_, Result<(), DriverError>>;
 }
 
@@ -373,6 +374,8 @@ pub struct Delivery<'a> {
     pub credentials: &'a BTreeMap<String, Secret>,
     /// The objects, in the order in which they can be applied.
     pub objects: &'a [Object],
+    /// Whether the environment is being deleted: nothing of it stays, and there are no objects.
+    pub is_last: bool,
     /// What to tell people about it: first line, then more.
     pub message: &'a str,
     /// When the deployment was asked for.
@@ -485,11 +488,12 @@ pub struct Loaded {
     pub incarnations: BTreeMap<ResourceKey, u64>,
     /// Definition versions that resources are pinned to.
     pub pins: BTreeMap<ResourceKey, Arc<Definition>>,
-    /// Stored cookies by GUResID.
-    pub cookies: BTreeMap<String, Cookie>,
+    /// Stored cookies by GUResID; the first is that of the driver that made the resource last.
+    pub cookies: BTreeMap<String, Vec<Cookie>>,
     /// Drivers that the organization registered, by reference (`<org>/<id>`).
     pub registered: BTreeMap<String, RegisteredDriver>,
-    /// Resources of the environment that have manifests in the target.
+    /// Resources of the environment that have manifests in the target and keep them, whether or
+    /// not this deployment needs them.
     pub kept: Vec<KeptResource>,
     /// Results that an earlier attempt of this deployment journalled, by GUResID.
     pub results: BTreeMap<String, NodeResult>,
@@ -687,4 +691,76 @@ pub trait Journal: Send + Sync {
 
     /// Ends the deployment.
     fn finish<'a>(&'a self, lease: &'a Lease, ended: &'a Ended) -> Journalled<'a, ()>;
+}
+
+// ---- removals ---------------------------------------------------------------------------------
+
+/// Driver type of a removal that takes an environment out of its target.
+pub const TARGET: &str = "downbeat/target";
+
+/// Something that is to be freed, and the right to do so.
+#[derive(Clone, Debug)]
+pub struct RemovalJob {
+    /// The removal.
+    pub id: String,
+    /// Raised by every claim; see [`Lease::epoch`].
+    pub epoch: i64,
+    /// 1 for the first attempt.
+    pub attempt: i64,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Organization.
+    pub org: String,
+    /// Application.
+    pub app: String,
+    /// Environment.
+    pub env: String,
+    /// What it is.
+    pub key: ResourceKey,
+    /// Permanent id.
+    pub guresid: String,
+    /// The driver that made it, or [`TARGET`].
+    pub driver_type: String,
+    /// Where a registered driver listens; empty for a built-in one.
+    pub target: String,
+    /// What the driver stored last.
+    pub cookie: Option<SecretRef>,
+    /// For [`TARGET`]: what the environment's cluster put out.
+    pub cluster: Outputs,
+}
+
+/// What becomes of a removal that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// It is tried again, not before this long.
+    After(std::time::Duration),
+    /// Only when somebody asks for it.
+    WhenAsked,
+}
+
+/// The durable memory of removals. Each call is one transaction; a stale owner changes nothing.
+pub trait Removals: Send + Sync {
+    /// Claims a removal that nothing stands in the way of: what depends on it is gone, and its
+    /// environment has no deployment under way.
+    fn claim(&self) -> Journalled<'_, Option<RemovalJob>>;
+
+    /// Extends the lease.
+    fn renew<'a>(&'a self, job: &'a RemovalJob) -> Journalled<'a, ()>;
+
+    /// Stores the cookie that the driver left while it works.
+    fn keep<'a>(&'a self, job: &'a RemovalJob, cookie: &'a SecretRef) -> Journalled<'a, ()>;
+
+    /// It is free: the resource is forgotten. The last one of an environment that is being deleted
+    /// takes the environment with it.
+    fn freed<'a>(&'a self, job: &'a RemovalJob) -> Journalled<'a, ()>;
+
+    /// It is not.
+    fn failed<'a>(
+        &'a self,
+        job: &'a RemovalJob,
+        error: &'a NodeError,
+        again: Again,
+    ) -> Journalled<'a, ()>;
 }

@@ -13,7 +13,7 @@ use crate::{
     deploy, expand,
     port::{
         Delivered, Delivery, DeploymentError, Drivers, Ended, GraphRow, Journal, JournalError,
-        Lease, Loaded, NodeRow, Phase, Secrets, Targets,
+        Lease, Loaded, NodeRow, Phase, Removals, Secrets, Targets,
     },
     schema::Schemas,
 };
@@ -22,6 +22,8 @@ use crate::{
 pub struct Ports {
     /// The durable memory.
     pub journal: Arc<dyn Journal>,
+    /// What is to be freed.
+    pub removals: Arc<dyn Removals>,
     /// The drivers.
     pub drivers: Drivers,
     /// The targets.
@@ -209,6 +211,7 @@ async fn deliver(
         cluster: &cluster.values,
         credentials: &credentials,
         objects,
+        is_last: false,
         message: &message,
         time: loaded.created_at,
     };
@@ -216,7 +219,8 @@ async fn deliver(
     delivered.map_err(|error| failed(error.code, error.message, error.hint))
 }
 
-async fn open(
+/// The plaintexts of the secret outputs of a cluster.
+pub(crate) async fn open(
     ports: &Ports,
     org: &str,
     cluster: &Outputs,

@@ -1,4 +1,4 @@
-//! The worker: claims deployments and runs them, until it is told to stop.
+//! The worker: claims deployments and removals and runs them, until it is told to stop.
 //!
 //! It is woken by a signal *and* by a timer; it takes no input but what it claims, so a restart and
 //! a second replica are the ordinary case.
@@ -11,7 +11,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    port::{DeploymentError, Ended, JournalError, Lease},
+    port::{DeploymentError, Ended, JournalError, Lease, RemovalJob},
+    removal,
     run::{self, Ports},
 };
 
@@ -47,9 +48,9 @@ impl Worker {
         self.wake.notify_one();
     }
 
-    /// Claims and runs deployments until `stop`; then waits for those that are running.
+    /// Claims and runs work until `stop`; then waits for what is running.
     ///
-    /// A deployment that is still running when the process ends is claimed again later.
+    /// What is still running when the process ends is claimed again later.
     pub async fn run(&self, ports: Arc<Ports>, options: WorkerOptions, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(options.concurrency));
         let running = TaskTracker::new();
@@ -58,14 +59,7 @@ impl Worker {
                 () = stop.cancelled() => break,
                 slot = Arc::clone(&slots).acquire_owned() => slot,
             };
-            let claimed = match ports.journal.claim().await {
-                Ok(claimed) => claimed,
-                Err(error) => {
-                    tracing::error!(error = ?error, "no deployment could be claimed");
-                    None
-                }
-            };
-            let Some(lease) = claimed else {
+            let Some(work) = claim(&ports).await else {
                 drop(slot);
                 tokio::select! {
                     () = stop.cancelled() => break,
@@ -76,9 +70,15 @@ impl Worker {
             };
             let ports = Arc::clone(&ports);
             let tasks = running.clone();
+            let wake = Arc::clone(&self.wake);
             running.spawn(async move {
-                run_one(&ports, &lease, options.renew, &tasks).await;
+                match work {
+                    Work::Deployment(lease) => run_one(&ports, lease, options.renew, &tasks).await,
+                    Work::Removal(job) => free_one(&ports, *job, options.renew, &tasks).await,
+                }
                 drop(slot);
+                // The next removal may have waited for this.
+                wake.notify_one();
             });
         }
         running.close();
@@ -86,52 +86,107 @@ impl Worker {
     }
 }
 
-async fn run_one(ports: &Arc<Ports>, lease: &Lease, every: Duration, tasks: &TaskTracker) {
-    let deployment = lease.deployment.as_str();
-    if lease.epoch > MOST_CLAIMS {
-        return give_up(ports, lease).await;
+/// What a worker has claimed.
+enum Work {
+    Deployment(Lease),
+    Removal(Box<RemovalJob>),
+}
+
+/// The next piece of work; deployments come first.
+async fn claim(ports: &Ports) -> Option<Work> {
+    match ports.journal.claim().await {
+        Ok(Some(lease)) => return Some(Work::Deployment(lease)),
+        Ok(None) => {}
+        Err(error) => tracing::error!(error = ?error, "no deployment could be claimed"),
     }
+    match ports.removals.claim().await {
+        Ok(claimed) => claimed.map(|job| Work::Removal(Box::new(job))),
+        Err(error) => {
+            tracing::error!(error = ?error, "no removal could be claimed");
+            None
+        }
+    }
+}
+
+async fn run_one(ports: &Arc<Ports>, lease: Lease, every: Duration, tasks: &TaskTracker) {
+    if lease.epoch > MOST_CLAIMS {
+        return give_up(ports, &lease).await;
+    }
+    let deployment = lease.deployment.clone();
+    let renewed = Arc::clone(ports);
+    let held = lease.clone();
+    let renew = move || {
+        let (ports, lease) = (Arc::clone(&renewed), held.clone());
+        async move { ports.journal.renew(&lease).await }
+    };
+    let work = run::run(ports, &lease);
+    leased("deployment", &deployment, work, renew, every, tasks).await;
+}
+
+async fn free_one(ports: &Arc<Ports>, job: RemovalJob, every: Duration, tasks: &TaskTracker) {
+    let renewed = Arc::clone(ports);
+    let held = job.clone();
+    let renew = move || {
+        let (ports, job) = (Arc::clone(&renewed), held.clone());
+        async move { ports.removals.renew(&job).await }
+    };
+    leased("removal", &job.id, removal::run(ports, &job), renew, every, tasks).await;
+}
+
+/// Does the work as long as its lease can be renewed.
+async fn leased<R>(
+    what: &'static str,
+    id: &str,
+    work: impl Future<Output = Result<(), JournalError>>,
+    renew: impl Fn() -> R + Send + 'static,
+    every: Duration,
+    tasks: &TaskTracker,
+) where
+    R: Future<Output = Result<(), JournalError>> + Send + 'static,
+{
     // The renewal has a task of its own: templates keep the task of the work busy.
     let over = CancellationToken::new();
     let lost = CancellationToken::new();
-    tasks.spawn(renewal(Arc::clone(ports), lease.clone(), every, over.clone(), lost.clone()));
-    let work = AssertUnwindSafe(run::run(ports, lease)).catch_unwind();
+    let (ended, gone, named) = (over.clone(), lost.clone(), id.to_owned());
+    tasks.spawn(async move { renewal(what, &named, renew, every, &ended, &gone).await });
+    let work = AssertUnwindSafe(work).catch_unwind();
     let result = tokio::select! {
         result = work => result,
         () = lost.cancelled() => Ok(Err(JournalError::Fenced)),
     };
     over.cancel();
     match result {
-        Ok(Ok(())) => tracing::info!(deployment, "deployment ended"),
+        Ok(Ok(())) => tracing::info!(id, "{what} ended"),
         Ok(Err(JournalError::Fenced)) => {
-            tracing::warn!(deployment, "another worker has taken the deployment over");
+            tracing::warn!(id, "another worker has taken the {what} over");
         }
         Ok(Err(error)) => {
-            tracing::error!(deployment, error = ?error, "deployment interrupted, to be resumed");
+            tracing::error!(id, error = ?error, "{what} interrupted, to be resumed");
         }
-        Err(_) => tracing::error!(deployment, "deployment ended a worker, to be resumed"),
+        Err(_) => tracing::error!(id, "{what} ended a worker, to be resumed"),
     }
 }
 
 /// Renews a lease until the work is over; says when the lease is lost. A failing database is asked
 /// again: the lease lasts for several rounds.
-async fn renewal(
-    ports: Arc<Ports>,
-    lease: Lease,
+async fn renewal<R: Future<Output = Result<(), JournalError>>>(
+    what: &'static str,
+    id: &str,
+    renew: impl Fn() -> R,
     every: Duration,
-    over: CancellationToken,
-    lost: CancellationToken,
+    over: &CancellationToken,
+    lost: &CancellationToken,
 ) {
     loop {
         tokio::select! {
             () = over.cancelled() => return,
             () = tokio::time::sleep(every) => {}
         }
-        match ports.journal.renew(&lease).await {
+        match renew().await {
             Ok(()) => {}
             Err(JournalError::Fenced) => return lost.cancel(),
             Err(error) => {
-                tracing::warn!(deployment = lease.deployment, error = ?error, "lease not renewed");
+                tracing::warn!(id, error = ?error, "the lease of the {what} is not renewed");
             }
         }
     }

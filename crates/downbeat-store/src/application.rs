@@ -104,6 +104,24 @@ pub async fn rename(tx: &mut Tx, scope: &AppScope, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Marks the application as being deleted: from now on it only goes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin_delete(tx: &mut Tx, scope: &AppScope, now: Timestamp) -> Result<()> {
+    // The application is about to go.
+    sqlx::query(
+        "UPDATE application SET status = 'deleting', status_changed_at = $3
+          WHERE org_id = $1 AND id = $2 AND status <> 'deleting'",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(now.as_microsecond())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Removes the application; environments, values, deltas and names of sets go with it. What the
 /// environments' deployments left behind is removed before, environment by environment.
 ///

@@ -19,6 +19,8 @@ use crate::{
 
 /// A deployment that waits for the engine.
 pub const PENDING: &str = "pending";
+/// A deployment of which everything is in the target.
+pub const SUCCEEDED: &str = "succeeded";
 
 /// A deployment.
 #[derive(Clone, Debug)]
@@ -108,9 +110,16 @@ pub struct NodeProgress {
 /// Stores a new deployment under the next number of its environment and makes it the last one and
 /// the base of the next one. `number` of the argument is not read; the answer is the number given.
 ///
+/// With `prune`, what its graph does not need is freed once it has succeeded.
+///
 /// # Errors
 /// [`crate::Error::Conflict`] when a deployment of the environment is under way.
-pub async fn create(tx: &mut Tx, scope: &EnvScope, deployment: &Deployment) -> Result<i64> {
+pub async fn create(
+    tx: &mut Tx,
+    scope: &EnvScope,
+    deployment: &Deployment,
+    prune: bool,
+) -> Result<i64> {
     // The next number of this environment.
     let number = query(
         "SELECT COALESCE(MAX(number), 0) + 1 AS number FROM deployment \
@@ -127,8 +136,9 @@ pub async fn create(tx: &mut Tx, scope: &EnvScope, deployment: &Deployment) -> R
     query(
         "INSERT INTO deployment (id, number, org_id, app_id, env_id, env_type, from_id, delta_id, \
                                  set_id, value_set_version_id, comment, mode, pipeline, status, \
-                                 status_changed_at, phase, created_at, created_by) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                                 status_changed_at, phase, created_at, created_by, prune) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
+                 $19)",
     )
     .bind(&deployment.id)
     .bind(number)
@@ -148,6 +158,7 @@ pub async fn create(tx: &mut Tx, scope: &EnvScope, deployment: &Deployment) -> R
     .bind(&deployment.phase)
     .bind(deployment.created_at.as_microsecond())
     .bind(&deployment.created_by)
+    .bind(i64::from(prune))
     .execute(&mut **tx)
     .await?;
     // The environment moves on to it.

@@ -182,6 +182,25 @@ pub async fn pause(tx: &mut Tx, scope: &EnvScope, paused: bool) -> Result<()> {
     Ok(())
 }
 
+/// Marks the environment as being deleted: from now on it only goes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin_delete(tx: &mut Tx, scope: &EnvScope, now: Timestamp) -> Result<()> {
+    // The environment is about to go.
+    sqlx::query(
+        "UPDATE environment SET status = 'deleting', status_changed_at = $4
+          WHERE org_id = $1 AND app_id = $2 AND id = $3 AND status <> 'deleting'",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(now.as_microsecond())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Whether a deployment of the environment is waiting or running.
 ///
 /// # Errors

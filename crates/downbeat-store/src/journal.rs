@@ -27,18 +27,18 @@ use crate::{
     definition::Indexes,
     driver,
     graph::{self, StoredGraph},
-    resource_type,
+    removal, resource_type,
     row::{Columns as _, written},
     secret::refs_to_wire,
 };
 
 /// The journal in a database, for one worker process.
 pub struct SqlJournal {
-    db: Db,
-    clock: Arc<dyn Clock>,
+    pub(crate) db: Db,
+    pub(crate) clock: Arc<dyn Clock>,
     indexes: Arc<Indexes>,
     installation: String,
-    owner: String,
+    pub(crate) owner: String,
     lease: Duration,
 }
 
@@ -70,15 +70,19 @@ impl SqlJournal {
         )
         .execute(&mut *tx)
         .await?;
+        // Nor does what is being freed. Who waits for another attempt has no owner.
+        query("UPDATE removal SET lease_owner = '', lease_until = 0 WHERE lease_owner <> ''")
+            .execute(&mut *tx)
+            .await?;
         commit(tx).await?;
         Ok(done.rows_affected())
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.clock.now().as_microsecond()
     }
 
-    fn until(&self) -> i64 {
+    pub(crate) fn until(&self) -> i64 {
         self.now().saturating_add(i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX))
     }
 
@@ -188,7 +192,11 @@ impl SqlJournal {
             pins: active_resource::pins(&mut conn, &env).await?,
             cookies: cookies(&mut conn, &env).await?,
             registered: registered(&mut conn, &org).await?,
-            kept: kept(&mut conn, &env).await?,
+            // What this deployment does not need is freed when it succeeds.
+            kept: match row.flag("prune")? {
+                true => Vec::new(),
+                false => kept(&mut conn, &env).await?,
+            },
             results: results(&mut conn, &lease.deployment).await?,
         })
     }
@@ -264,6 +272,10 @@ impl SqlJournal {
         let mut tx = self.fenced(lease).await?;
         let (env, env_type) = scope(&mut tx, lease).await?;
         let known = written(cookie, "active_resource", "cookie")?;
+        removal::Earlier::load(&mut tx, &env)
+            .await?
+            .give_way(&mut tx, &env, node, self.now())
+            .await?;
         // A resource that exists keeps everything but its cookie.
         let done = query(
             "UPDATE active_resource SET cookie = $7, driver_type = $8
@@ -300,6 +312,7 @@ impl SqlJournal {
         let mut tx = self.fenced(lease).await?;
         let (env, env_type) = scope(&mut tx, lease).await?;
         let now = self.now();
+        let mut earlier = removal::Earlier::load(&mut tx, &env).await?;
         for record in records {
             let (state, result, error) = match &record.outcome {
                 Ok(result) => ("ready", Some(written(result, "node", "result")?), None),
@@ -323,6 +336,7 @@ impl SqlJournal {
             .await?;
             let node = graph.rows.get(record.position as usize);
             if let (Ok(result), Some(node)) = (&record.outcome, node) {
+                earlier.give_way(&mut tx, &env, node, now).await?;
                 let row = Activation { env: &env, env_type: &env_type, lease, node, result };
                 activate(&mut tx, &row, "active", now).await?;
             }
@@ -334,6 +348,9 @@ impl SqlJournal {
         let mut tx = self.fenced(lease).await?;
         let (status, delivery) = match ended {
             Ended::Succeeded(delivered) => {
+                let (env, _) = scope(&mut tx, lease).await?;
+                removal::release(&mut tx, &env, self.now()).await?;
+                removal::prune(&mut tx, &env, &lease.deployment, self.clock.now()).await?;
                 ("succeeded", Some(written(delivered, "deployment", "delivery")?))
             }
             Ended::Failed(errors) => {
@@ -392,8 +409,13 @@ async fn scope(tx: &mut Tx, lease: &Lease) -> Result<(EnvScope, String)> {
         .bind(&lease.deployment)
         .fetch_one(&mut **tx)
         .await?;
+    Ok((env_of(&row)?, row.text("env_type")?))
+}
+
+/// The environment that a row of claimed work belongs to.
+pub(crate) fn env_of(row: &AnyRow) -> Result<EnvScope> {
     let org = OrgScope::granted(&row.text("org_id")?);
-    Ok((org.app(&row.text("app_id")?).env(&row.text("env_id")?), row.text("env_type")?))
+    Ok(org.app(&row.text("app_id")?).env(&row.text("env_id")?))
 }
 
 async fn values(conn: &mut AnyConnection, version: &str) -> Result<Values> {
@@ -422,24 +444,34 @@ async fn values(conn: &mut AnyConnection, version: &str) -> Result<Values> {
         .collect())
 }
 
-async fn cookies(conn: &mut AnyConnection, env: &EnvScope) -> Result<BTreeMap<String, Cookie>> {
-    // Which drivers have left a cookie?
-    query(
-        "SELECT guresid, driver_type, cookie FROM active_resource
-          WHERE org_id = $1 AND app_id = $2 AND env_id = $3 AND cookie <> ''",
+async fn cookies(
+    conn: &mut AnyConnection,
+    env: &EnvScope,
+) -> Result<BTreeMap<String, Vec<Cookie>>> {
+    // Which drivers have left a cookie? Those that made the resources come first; then those whose
+    // work is still to be freed.
+    let rows = query(
+        "SELECT guresid, driver_type, cookie, 0 AS later FROM active_resource
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3 AND cookie <> ''
+         UNION ALL
+         SELECT guresid, driver_type, cookie, 1 AS later FROM removal
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3 AND cookie <> ''
+            AND state IN ('held', 'given up') AND is_current = 0
+          ORDER BY later",
     )
     .bind(env.org())
     .bind(env.app())
     .bind(env.env())
     .fetch_all(conn)
-    .await?
-    .iter()
-    .map(|row| {
+    .await?;
+    let mut cookies: BTreeMap<String, Vec<Cookie>> = BTreeMap::new();
+    for row in rows {
         let driver_type = row.text("driver_type")?;
         let reference = row.document("active_resource", "cookie")?;
-        Ok((row.text("guresid")?, Cookie { driver_type, reference }))
-    })
-    .collect()
+        let known = cookies.entry(row.text("guresid")?).or_default();
+        known.push(Cookie { driver_type, reference });
+    }
+    Ok(cookies)
 }
 
 async fn registered(
@@ -583,7 +615,9 @@ async fn activate(tx: &mut Tx, row: &Activation<'_>, status: &str, now: i64) -> 
     Ok(())
 }
 
-fn journalled<'a, T: 'a>(work: impl Future<Output = Result<T>> + Send + 'a) -> Journalled<'a, T> {
+pub(crate) fn journalled<'a, T: 'a>(
+    work: impl Future<Output = Result<T>> + Send + 'a,
+) -> Journalled<'a, T> {
     Box::pin(async move {
         work.await.map_err(|error| match error {
             Error::Fenced => JournalError::Fenced,

@@ -21,6 +21,7 @@ pub mod graph;
 pub mod installation;
 pub mod journal;
 pub mod organization;
+pub mod removal;
 pub mod resource_class;
 pub mod resource_type;
 mod row;

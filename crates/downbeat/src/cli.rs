@@ -19,6 +19,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Deploy(Deploy),
     History(History),
+    Resources(Resources),
+    Delete(Delete),
     Check(Check),
     Render(Render),
     Apply(Apply),
@@ -115,6 +117,9 @@ pub(crate) struct Deploy {
     /// for the server inside this command
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Afterwards free the resources that the deployment does not need any more
+    #[arg(long)]
+    pub(crate) prune: bool,
     /// What to say about this deployment
     #[arg(long, short, value_name = "TEXT", default_value = "")]
     pub(crate) message: String,
@@ -145,6 +150,58 @@ pub(crate) struct History {
     /// Environment
     #[arg(long, value_name = "ID", env = "DOWNBEAT_ENV")]
     pub(crate) env: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// List what exists in an environment, and what is being freed
+///
+/// Removing a workload keeps its resources: data outlive a deployment. Those that the last
+/// deployment does not need are freed by `downbeat deploy --prune` or `downbeat delete`.
+#[derive(Args, Debug)]
+pub(crate) struct Resources {
+    /// Application
+    #[arg(long, value_name = "ID", env = "DOWNBEAT_APP")]
+    pub(crate) app: String,
+    /// Environment
+    #[arg(long, value_name = "ID", env = "DOWNBEAT_ENV")]
+    pub(crate) env: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Delete a resource, an environment or an application
+///
+/// What runs leaves the target first; then drivers free what they made, in reverse order. Without
+/// --yes it only says what would go.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  downbeat delete --app shop --env staging
+  downbeat delete --app shop --env staging --yes
+  downbeat delete --app shop --env staging --resource postgres#shared.db --yes
+  downbeat delete --app shop --yes")]
+pub(crate) struct Delete {
+    /// Application
+    #[arg(long, value_name = "ID")]
+    pub(crate) app: String,
+    /// Environment; without one, the whole application
+    #[arg(long, value_name = "ID")]
+    pub(crate) env: Option<String>,
+    /// One resource of the environment
+    #[arg(long, value_name = "TYPE[.CLASS]#ID", requires = "env")]
+    pub(crate) resource: Option<String>,
+    /// Delete the resource although the last deployment needs it
+    #[arg(long, requires = "resource")]
+    pub(crate) force: bool,
+    /// Forget the resource and leave the real thing alone
+    #[arg(long, requires = "resource", conflicts_with = "force")]
+    pub(crate) detach: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "resource")]
+    pub(crate) reason: String,
+    /// Do it
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }

@@ -3,11 +3,13 @@
 mod api;
 mod apply;
 mod check;
+mod delete;
 mod deploy;
 mod driver;
 mod explain;
 mod history;
 mod render;
+mod resources;
 mod serve;
 mod token;
 
@@ -25,6 +27,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deploy(deploy) => blocking(deploy::run(deploy)),
         Command::History(history) => blocking(history::run(history)),
         Command::Driver(driver) => blocking(driver::run(driver)),
+        Command::Resources(resources) => blocking(resources::run(resources)),
+        Command::Delete(delete) => blocking(delete::run(delete)),
         Command::Apply(apply) => blocking(apply::run(apply)),
         Command::Api(api) => blocking(api::run(api)),
         Command::Serve(serve) => blocking(serve::run(serve)),

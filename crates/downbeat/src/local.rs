@@ -25,7 +25,8 @@ use downbeat_api::{
 };
 use downbeat_core::{Json, Secret, SecretRef};
 use downbeat_engine::{
-    BoxFuture, Clock, Driver, Targets, Worker, WorkerOptions, run::Ports, schema::Schemas,
+    BoxFuture, Clock, Driver, Targets, Worker, WorkerOptions, port::Removals, run::Ports,
+    schema::Schemas,
 };
 use downbeat_server::{
     AppState,
@@ -192,8 +193,10 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
         SqlJournal::new(db.clone(), Arc::clone(&clock), Arc::clone(&indexes), installation, LEASE);
     // The lock on the data directory proves that nobody else works on it.
     let resumed = journal.take_over().await.map_err(Failure::internal)?;
+    let journal = Arc::new(journal);
     let ports = Arc::new(Ports {
-        journal: Arc::new(journal),
+        removals: Arc::clone(&journal) as Arc<dyn Removals>,
+        journal,
         drivers,
         targets,
         secrets: Arc::new(secrets.clone()),

@@ -323,7 +323,9 @@ impl<'a> Mirror<'a> {
             let head = format!("M 100644 inline {}\ndata {}\n", quoted(path), content.len());
             stream.extend([Cow::Owned(head.into_bytes()), content, Cow::Borrowed(b"\n")]);
         };
-        file(&marker::path(root), Cow::Owned(marker::content(&change.owner).into_bytes()));
+        if !change.leaves {
+            file(&marker::path(root), Cow::Owned(marker::content(&change.owner).into_bytes()));
+        }
         for (name, content) in &change.files {
             let path = if root.is_empty() { name.clone() } else { format!("{root}/{name}") };
             file(&path, Cow::Borrowed(content));

@@ -31,6 +31,7 @@ fn change(url: impl AsRef<Path>, root: &str, key: &str, content: &[(&str, &str)]
         root: root.to_owned(),
         owner: OWNER.to_owned(),
         files: files(content),
+        leaves: false,
         message: format!("Deploy {key}\n\nMade by a test."),
         key: key.to_owned(),
         time: jiff::Timestamp::from_second(1_790_000_000).unwrap(),

@@ -3,12 +3,13 @@
 //! The path names a resource by `{type}` or `{type}.{class}` and its id.
 
 use axum::{Json, extract::State, http::StatusCode};
-use downbeat_api::active_resource::{ActiveResource, PinActiveResource};
+use downbeat_api::active_resource::{ActiveResource, PinActiveResource, Removal, RemovalError};
 use downbeat_core::{Code, builtin, module::DEFAULT_CLASS};
 use downbeat_store::{
     AnyConnection, EnvScope,
     active_resource::{self as store, ActiveResource as Row},
-    commit, definition, deployment,
+    commit, definition, deployment, driver,
+    removal::{self as removals, Asked, Left, StoredRemoval},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -23,7 +24,11 @@ use crate::{
 
 /// Operations of this noun.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(delete)).routes(routes!(pin))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(delete))
+        .routes(routes!(pin))
+        .routes(routes!(list_removals))
 }
 
 /// Which resources to list.
@@ -66,6 +71,9 @@ struct How {
     /// Deletes a resource even though the last deployment needs it.
     #[serde(default, deserialize_with = "flag")]
     force: bool,
+    /// Why, for the record (an extension of v1).
+    #[serde(default)]
+    reason: String,
 }
 
 /// Deletes a resource, or forgets it.
@@ -85,7 +93,7 @@ async fn delete(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, app, env, kind, id)): Path<(String, String, String, String, String)>,
-    Query(How { detach, force }): Query<How>,
+    Query(How { detach, force, reason }): Query<How>,
 ) -> Result<StatusCode> {
     let scope = caller.may_change(&org)?.app(&app).env(&env);
     let mut tx = state.db.write().await?;
@@ -97,30 +105,108 @@ async fn delete(
         ))
         .with_hint("Wait until it has ended, then delete the resource."));
     }
-    if !detach {
-        if !force && store::is_needed(&mut tx, &scope, &row.guresid).await? {
-            return Err(Problem::conflict(format!(
-                "The resource `{key}` is part of the last deployment of `{env}`."
-            ))
-            .with_hint(
-                "Deploy a set that does not need it, or send `force=true`; `detach=true` forgets \
-                 the resource and leaves the real thing alone.",
-            ));
-        }
-        if !builtin::changes_nothing(&row.driver_type) {
-            return Err(Problem::invalid(format!(
-                "What the driver `{}` made cannot be deleted here yet.",
-                row.driver_type
-            ))
-            .with_code(Code::UnknownDriver)
-            .with_hint(
-                "Send `detach=true` to forget the resource, and delete the real thing by hand.",
-            ));
-        }
+    let needed = store::is_needed(&mut tx, &scope, &row.guresid).await?;
+    if needed && !force && !detach {
+        return Err(Problem::conflict(format!(
+            "The resource `{key}` is part of the last deployment of `{env}`."
+        ))
+        .with_hint(
+            "Deploy a set that does not need it, or send `force=true`; `detach=true` forgets \
+             the resource and leaves the real thing alone.",
+        ));
     }
-    store::forget(&mut tx, &scope, &key).await?;
+    let reason = check_reason(&reason)?;
+    let asked = Asked { by: caller.id(), reason, forced: needed && force, at: state.now() };
+    let pure = builtin::changes_nothing(&row.driver_type);
+    if detach || pure {
+        let left = if pure { Left::Forgotten } else { Left::Detached };
+        removals::forget(&mut tx, &scope, &row, left, asked).await?;
+        environment::end_if_empty(&mut tx, &scope).await?;
+        commit(tx).await?;
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    if !can_free(&mut tx, &scope, &row.driver_type).await? {
+        return Err(Problem::invalid(format!(
+            "The driver `{}`, which made `{key}`, cannot run here.",
+            row.driver_type
+        ))
+        .with_code(Code::UnknownDriver)
+        .with_hint(
+            "Send `detach=true` to forget the resource, and delete the real thing by hand.",
+        ));
+    }
+    removals::ask(&mut tx, &scope, &key, asked).await?;
     commit(tx).await?;
-    Ok(StatusCode::NO_CONTENT)
+    state.wake.wake();
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Longest reason that is kept.
+const REASON: usize = 1000;
+
+fn check_reason(reason: &str) -> Result<&str> {
+    let reason = reason.trim();
+    if reason.len() > REASON {
+        let rule = format!("at most {REASON} bytes");
+        return Err(Problem::invalid("The reason is too long.").at("reason", &rule));
+    }
+    Ok(reason)
+}
+
+/// Whether the driver that made a resource can be asked to free it.
+async fn can_free(conn: &mut AnyConnection, scope: &EnvScope, driver_type: &str) -> Result<bool> {
+    if builtin::runs_here(driver_type) {
+        return Ok(true);
+    }
+    let Some(id) = driver_type.strip_prefix(&format!("{}/", scope.org())) else { return Ok(false) };
+    Ok(driver::find(conn, scope.in_app().in_org(), id).await?.is_some())
+}
+
+/// Lists what was and what is to be freed (an extension of v1).
+#[utoipa::path(
+    get, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/resources/removals",
+    operation_id = "listRemovals", tag = "ActiveResource",
+    responses((status = 200, body = Vec<Removal>, description = "The removals, newest first.")),
+    extensions(("x-downbeat-extension" = json!(true))),
+)]
+async fn list_removals(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, app, env)): Path<(String, String, String)>,
+) -> Result<Json<Vec<Removal>>> {
+    let scope = caller.may_read(&org)?.app(&app).env(&env);
+    let mut conn = state.db.read().await?;
+    environment::require(&mut conn, &scope).await?;
+    let rows = removals::list(&mut conn, &scope).await?;
+    Ok(Json(rows.into_iter().map(removal).collect()))
+}
+
+/// A removal as it is shown.
+pub(super) fn removal(row: StoredRemoval) -> Removal {
+    let text = |name: &str| {
+        let error = row.error.as_ref()?;
+        Some(error.get(name)?.as_str()?.to_owned())
+    };
+    Removal {
+        error: text("code").map(|code| RemovalError {
+            code,
+            message: text("message").unwrap_or_default(),
+            hint: text("hint"),
+        }),
+        id: row.id,
+        r#type: row.key.resource_type.to_string(),
+        class: row.key.class.to_string(),
+        res_id: row.key.id.to_string(),
+        gu_res_id: row.guresid,
+        driver_type: row.driver_type,
+        forced: row.is_forced,
+        reason: row.reason,
+        requested_by: row.requested_by,
+        requested_at: row.requested_at.into(),
+        state: row.state,
+        attempts: row.attempt,
+        changed_at: row.changed_at.into(),
+    }
 }
 
 /// Pins a resource to a version of its definition, or takes the pin away.

@@ -12,11 +12,11 @@ use downbeat_store::{
     application::{self as store, Application as Row},
     commit,
     environment::{self, Environment},
-    user,
+    removal::{self, Asked},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{check_name, common::check_grammar};
+use super::{check_name, common::check_grammar, environment::Deletion};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
@@ -192,13 +192,30 @@ async fn delete(
     let scope = caller.may_change(&org)?.app(&app);
     let mut tx = state.db.write().await?;
     require(&mut tx, &scope).await?;
-    for row in environment::list(&mut tx, &scope).await? {
-        super::environment::remove(&mut tx, &scope.env(&row.id)).await?;
+    let environments = environment::list(&mut tx, &scope).await?;
+    for row in &environments {
+        let scope = scope.env(&row.id);
+        let problem = super::environment::given_up(&mut tx, &scope, state.now()).await?;
+        if let Some(problem) = problem {
+            commit(tx).await?;
+            state.wake.wake();
+            return Err(problem);
+        }
     }
-    store::delete(&mut tx, &scope).await?;
-    user::remove_roles_on(&mut tx, scope.in_org(), &format!("/apps/{app}")).await?;
+    store::begin_delete(&mut tx, &scope, state.now()).await?;
+    let reason = format!("the application {app} is deleted");
+    let asked = Asked { by: caller.id(), reason: &reason, forced: false, at: state.now() };
+    let mut deletion = Deletion::Done;
+    for row in environments {
+        let scope = scope.env(&row.id);
+        if super::environment::remove(&mut tx, &scope, asked).await? == Deletion::UnderWay {
+            deletion = Deletion::UnderWay;
+        }
+    }
+    removal::end_application(&mut tx, &scope).await?;
     commit(tx).await?;
-    Ok(StatusCode::NO_CONTENT)
+    state.wake.wake();
+    Ok(deletion.status())
 }
 
 fn wire(org: &str, row: Row, environments: Vec<Environment>) -> Application {

@@ -207,9 +207,9 @@ async fn create(
         updated_by: caller.id().to_owned(),
     };
     store::create(&mut tx, &scope, &definition, &version).await?;
-    for wanted in new.criteria.unwrap_or_default() {
+    for (place, wanted) in (0..).zip(new.criteria.unwrap_or_default()) {
         let (id, resource_type) = (&definition.id, &definition.resource_type);
-        let criteria = criteria::read(wanted, new_id(now));
+        let criteria = criteria::read(wanted, criteria::id(now, place));
         criteria::add(&mut tx, &scope, id, resource_type, &criteria).await?;
     }
     answer(&scope, tx, &definition.id).await

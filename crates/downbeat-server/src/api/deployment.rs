@@ -13,13 +13,18 @@ use downbeat_store::{
     AnyConnection, EnvScope, Tx, commit, delta,
     deployment::{self as store, Deployment as Row},
     environment::Environment as EnvironmentRow,
+    removal,
     set::{self, StoredSet},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{common::new_hex, environment, set::apply_to};
+use super::{
+    common::{flag, new_hex},
+    environment,
+    set::apply_to,
+};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
@@ -72,10 +77,19 @@ async fn list(
     Ok(Json(rows.filter(of_run).collect()))
 }
 
+/// How to deploy.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct How {
+    /// When it has succeeded, frees the resources that it does not need (an extension of v1).
+    #[serde(default, deserialize_with = "flag")]
+    prune: bool,
+}
+
 /// Deploys: a delta on top of the environment's base, a set, or the base once more.
 #[utoipa::path(
     post, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/deploys",
-    operation_id = "createDeployment", tag = "Deployment",
+    params(How), operation_id = "createDeployment", tag = "Deployment",
     request_body = DeploymentRequest,
     responses(
         (status = 201, body = Deployment, description = "The deployment; it runs on its own."),
@@ -89,6 +103,7 @@ async fn create(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, app, env)): Path<(String, String, String)>,
+    Query(how): Query<How>,
     Body(request): Body<DeploymentRequest>,
 ) -> Result<(StatusCode, Json<Deployment>)> {
     let scope = caller.may_change(&org)?.app(&app).env(&env);
@@ -123,7 +138,7 @@ async fn create(
         graph_id: None,
         delivery: None,
     };
-    row.number = match store::create(&mut tx, &scope, &row).await {
+    row.number = match store::create(&mut tx, &scope, &row, how.prune).await {
         Err(downbeat_store::Error::Conflict) => return Err(under_way(&scope, "another one")),
         result => result?,
     };
@@ -231,8 +246,16 @@ async fn ready(tx: &mut Tx, scope: &EnvScope, environment: &EnvironmentRow) -> R
         return Err(Problem::invalid(format!("The environment `{env}` is paused."))
             .with_hint("Resume it with `PUT …/runtime/paused` `false`, then deploy."));
     }
-    match store::under_way(&mut *tx, scope).await? {
-        Some(id) => Err(under_way(scope, &format!("`{id}`"))),
+    if let Some(id) = store::under_way(&mut *tx, scope).await? {
+        return Err(under_way(scope, &format!("`{id}`")));
+    }
+    let open = removal::open(&mut *tx, scope).await?;
+    match open.iter().find(|removal| removal.state == "pending") {
+        Some(removal) => Err(Problem::conflict(format!(
+            "The resource `{}` of the environment `{env}` is being deleted.",
+            removal.key
+        ))
+        .with_hint("Wait until it is gone, then deploy again.")),
         None => Ok(()),
     }
 }

@@ -7,9 +7,10 @@ use downbeat_api::{
 };
 use downbeat_core::{builtin, id::Grammar};
 use downbeat_store::{
-    AnyConnection, AppScope, EnvScope, Tx, commit, deployment,
+    AnyConnection, AppScope, EnvScope, Tx, active_resource, commit, deployment,
     environment::{self as store, Environment as Row},
     environment_type,
+    removal::{self, Asked},
 };
 use jiff::Timestamp;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -102,28 +103,93 @@ pub(super) async fn add(
     Ok(row)
 }
 
-/// Removes an environment when nothing of it is left outside the database.
-pub(super) async fn remove(tx: &mut Tx, scope: &EnvScope) -> Result<()> {
+/// How far a deletion got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deletion {
+    /// It is gone.
+    Done,
+    /// A worker is at it.
+    UnderWay,
+}
+
+impl Deletion {
+    /// The answer; whoever gets 202 repeats the call.
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Done => StatusCode::NO_CONTENT,
+            Self::UnderWay => StatusCode::ACCEPTED,
+        }
+    }
+}
+
+/// Deletes an environment: what it runs leaves the target, drivers free what they made, then it is
+/// forgotten. Asked again, it says what could not be freed, and has it tried again.
+pub(super) async fn remove(tx: &mut Tx, scope: &EnvScope, asked: Asked<'_>) -> Result<Deletion> {
     let env = scope.env();
     if store::is_deploying(tx, scope).await? {
         return Err(Problem::conflict(format!(
             "The environment `{env}` cannot be deleted while a deployment is under way."
         )));
     }
-    let drivers = store::driver_types(tx, scope).await?;
-    let left: Vec<&str> = drivers
-        .iter()
-        .map(String::as_str)
-        .filter(|driver| !builtin::changes_nothing(driver))
-        .collect();
-    if !left.is_empty() {
-        let drivers = left.join("`, `");
-        return Err(Problem::conflict(format!(
-            "The environment `{env}` still has resources made by `{drivers}`."
-        ))
-        .with_hint("Delete these active resources first."));
+    let is_new = store::find(tx, scope).await?.is_some_and(|row| row.status != super::DELETING);
+    if is_new {
+        let resources = active_resource::list(tx, scope).await?;
+        store::begin_delete(tx, scope, asked.at).await?;
+        removal::ask_to_clear(tx, scope, &resources, asked).await?;
+        for resource in resources {
+            if !builtin::changes_nothing(&resource.driver_type) {
+                removal::ask(tx, scope, &resource.key(), asked).await?;
+            }
+        }
+        // What was held for a deployment that may come does not wait for it any more.
+        removal::try_again(tx, scope, asked.at).await?;
     }
-    Ok(store::delete(tx, scope).await?)
+    let open = removal::open(tx, scope).await?;
+    if open.is_empty() {
+        store::delete(tx, scope).await?;
+        return Ok(Deletion::Done);
+    }
+    Ok(Deletion::UnderWay)
+}
+
+/// Forgets an environment that is being deleted and of which nothing is left.
+pub(super) async fn end_if_empty(tx: &mut Tx, scope: &EnvScope) -> Result<()> {
+    let deleting = store::find(tx, scope).await?.is_some_and(|row| row.status == super::DELETING);
+    if deleting && removal::open(tx, scope).await?.is_empty() {
+        store::delete(tx, scope).await?;
+        removal::end_application(tx, scope.in_app()).await?;
+    }
+    Ok(())
+}
+
+/// What of a deletion could not be done, after many attempts: the answer that says so. It is tried
+/// again all the same.
+pub(super) async fn given_up(
+    tx: &mut Tx,
+    scope: &EnvScope,
+    now: Timestamp,
+) -> Result<Option<Problem>> {
+    let open = removal::open(tx, scope).await?.into_iter();
+    let left: Vec<_> = open.filter(|row| row.state == "given up").collect();
+    let Some(first) = left.first() else { return Ok(None) };
+    let (env, count) = (scope.env(), left.len());
+    let why = first.error.as_ref().and_then(|error| error.get("message")?.as_str());
+    let message = format!(
+        "{count} of the resources of the environment `{env}` cannot be freed; the first is \
+         `{}`: {}",
+        first.key,
+        why.unwrap_or("its driver failed")
+    );
+    removal::try_again(tx, scope, now).await?;
+    let left: Vec<_> = left.into_iter().map(super::active_resource::removal).collect();
+    Ok(Some(
+        Problem::conflict(message)
+            .with_hint(
+                "It is tried again from now on. To leave a real thing alone, delete its resource \
+                 with `detach=true`.",
+            )
+            .with_detail("left", serde_json::to_value(left).unwrap_or_default()),
+    ))
 }
 
 /// A deployment of any environment of the application can be a base.
@@ -248,15 +314,23 @@ async fn delete(
     let scope = caller.may_change(&org)?.app(&app);
     let mut tx = state.db.write().await?;
     require(&mut tx, &scope.env(&env)).await?;
+    if let Some(problem) = given_up(&mut tx, &scope.env(&env), state.now()).await? {
+        commit(tx).await?;
+        state.wake.wake();
+        return Err(problem);
+    }
     if store::list(&mut tx, &scope).await?.len() == 1 {
         return Err(Problem::invalid(format!(
             "`{env}` is the last environment of the application `{app}`."
         ))
         .with_hint("Delete the application, or create another environment first."));
     }
-    remove(&mut tx, &scope.env(&env)).await?;
+    let reason = format!("the environment {env} is deleted");
+    let asked = Asked { by: caller.id(), reason: &reason, forced: false, at: state.now() };
+    let deletion = remove(&mut tx, &scope.env(&env), asked).await?;
     commit(tx).await?;
-    Ok(StatusCode::NO_CONTENT)
+    state.wake.wake();
+    Ok(deletion.status())
 }
 
 /// Makes a deployment the base of the next one.

@@ -126,14 +126,136 @@ async fn a_resource_is_pinned_to_a_version() {
 async fn what_nothing_can_delete_is_only_forgotten() {
     let (server, admin) = shop::open().await;
     shop::define(&admin).await;
-    let change = json!({"name": "dns", "driver_type": "humanitec/terraform"});
+    let change = json!({"name": "dns", "driver_type": "humanitec/dns-aws-route53"});
     admin.put("/orgs/acme/resources/defs/any-dns", change).await.is(200);
     let delta = shop::delta(&admin).await;
     admin.post(&format!("{DEV}/deploys"), json!({"delta_id": delta})).await.is(201);
     engine::succeed(&server).await;
     let path = format!("{DEV}/resources/dns/shared.site");
     let refused = admin.delete(&format!("{path}?force=true")).await.refused(400, "RES-104");
-    assert!(refused.contains("humanitec/terraform"), "{refused}");
+    assert!(refused.contains("humanitec/dns-aws-route53"), "{refused}");
     assert_eq!(dns(&admin).await["status"], "active");
     admin.delete(&format!("{path}?detach=true")).await.is(204);
+    let removals = admin.get(&format!("{DEV}/resources/removals")).await.json(200);
+    assert_eq!(removals[0]["state"], "detached");
+}
+
+/// The definition of `dns` is that of a driver with effects.
+async fn made_outside() -> (Server, Client) {
+    let (server, admin) = shop::open().await;
+    shop::define(&admin).await;
+    let change = json!({"name": "dns", "driver_type": "humanitec/terraform"});
+    admin.put("/orgs/acme/resources/defs/any-dns", change).await.is(200);
+    let delta = shop::delta(&admin).await;
+    admin.post(&format!("{DEV}/deploys"), json!({"delta_id": delta})).await.is(201);
+    engine::succeed(&server).await;
+    (server, admin)
+}
+
+#[tokio::test]
+async fn a_resource_is_freed_by_its_driver_and_a_record_of_it_stays() {
+    let (server, admin) = made_outside().await;
+    let path = format!("{DEV}/resources/dns/shared.site");
+    let _ = admin.delete(&path).await.refused(409, "API-409");
+    let long = "x".repeat(2000);
+    let _ = admin.delete(&format!("{path}?force=1&reason={long}")).await.refused(400, "API-400");
+    admin.delete(&format!("{path}?force=true&reason=moved%20by%20hand")).await.is(202);
+    let deleting = dns(&admin).await;
+    assert_eq!(
+        (&deleting["status"], &deleting["scheduled_deletion"]),
+        (&json!("deleting"), &json!(true))
+    );
+    let listed = format!("{DEV}/resources?scheduled_deletion=true");
+    assert_eq!(admin.get(&listed).await.json(200).as_array().unwrap().len(), 1);
+    // Nothing is deployed while it goes.
+    let refused = admin.post(&format!("{DEV}/deploys"), json!({})).await.refused(409, "API-409");
+    assert!(refused.contains("dns.default#shared.site"), "{refused}");
+
+    engine::give_up(&server).await;
+    let removals = format!("{DEV}/resources/removals");
+    let removal = &admin.get(&removals).await.json(200)[0];
+    assert_eq!(removal["state"], "given up");
+    assert_eq!(removal["error"]["message"], "the cloud said no");
+    assert_eq!(removal["attempts"], 1);
+    assert_eq!(engine::free(&server).await, Vec::<String>::new());
+    // Asked again, it is tried again.
+    admin.delete(&format!("{path}?force=true")).await.is(202);
+    assert_eq!(engine::free(&server).await, ["dns.default#shared.site"]);
+    assert_eq!(dns(&admin).await, Value::Null);
+    let removal = &admin.get(&removals).await.json(200)[0];
+    assert_eq!(removal["state"], "freed");
+    assert_eq!((&removal["forced"], &removal["reason"]), (&json!(true), &json!("moved by hand")));
+    assert!(removal.get("error").is_none());
+    admin.post(&format!("{DEV}/deploys"), json!({})).await.is(201);
+    engine::succeed(&server).await;
+}
+
+#[tokio::test]
+async fn what_is_given_up_can_be_needed_again() {
+    let (server, admin) = made_outside().await;
+    let before = dns(&admin).await;
+    admin.delete(&format!("{DEV}/resources/dns/shared.site?force=true")).await.is(202);
+    engine::give_up(&server).await;
+    admin.post(&format!("{DEV}/deploys"), json!({})).await.is(201);
+    engine::succeed(&server).await;
+    let after = dns(&admin).await;
+    assert_eq!(after["status"], "active");
+    assert_eq!(after["gu_res_id"], before["gu_res_id"]);
+    assert_eq!(admin.get(&format!("{DEV}/resources/removals")).await.json(200), json!([]));
+}
+
+#[tokio::test]
+async fn what_another_driver_made_is_freed_when_the_new_one_has_succeeded() {
+    let (server, admin) = made_outside().await;
+    let removals = format!("{DEV}/resources/removals");
+    let change = json!({"name": "dns", "driver_type": "humanitec/echo"});
+    admin.put("/orgs/acme/resources/defs/any-dns", change).await.is(200);
+    let deploys = format!("{DEV}/deploys");
+    // A deployment that fails leaves the old one alone: what runs may still use it.
+    admin.post(&deploys, json!({})).await.is(201);
+    engine::provision_and_fail(&server).await;
+    assert_eq!(admin.get(&removals).await.json(200)[0]["state"], "held");
+    assert_eq!(engine::free(&server).await, Vec::<String>::new());
+    admin.post(&deploys, json!({})).await.is(201);
+    engine::succeed(&server).await;
+    let removal = &admin.get(&removals).await.json(200)[0];
+    assert_eq!(removal["state"], "pending");
+    assert_eq!(removal["driver_type"], "humanitec/terraform");
+    assert_eq!(engine::free(&server).await, ["dns.default#shared.site"]);
+    // The resource itself lives on.
+    assert_eq!(dns(&admin).await["driver_type"], "humanitec/echo");
+
+    // In place: nothing is freed.
+    let change = json!({"name": "dns", "driver_type": "humanitec/terraform"});
+    admin.put("/orgs/acme/resources/defs/any-dns", change).await.is(200);
+    admin.post(&deploys, json!({})).await.is(201);
+    engine::succeed(&server).await;
+    let change =
+        json!({"name": "dns", "driver_type": "humanitec/echo", "in_place_driver_change": true});
+    admin.put("/orgs/acme/resources/defs/any-dns", change).await.is(200);
+    admin.post(&deploys, json!({})).await.is(201);
+    engine::succeed(&server).await;
+    assert_eq!(admin.get(&removals).await.json(200).as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_deployment_that_prunes_frees_what_it_does_not_need() {
+    let (server, admin) = made_outside().await;
+    let deploys = format!("{DEV}/deploys?prune=true");
+    admin.post(&deploys, json!({"set_id": "0"})).await.is(201);
+    engine::provision_and_fail(&server).await;
+    // It failed: everything stays.
+    assert_eq!(dns(&admin).await["status"], "active");
+    admin.post(&deploys, json!({"set_id": "0"})).await.is(201);
+    engine::succeed(&server).await;
+    assert_eq!(dns(&admin).await["status"], "deleting");
+    assert_eq!(engine::free(&server).await, ["dns.default#shared.site"]);
+    assert_eq!(dns(&admin).await, Value::Null);
+    let removals = admin.get(&format!("{DEV}/resources/removals")).await.json(200);
+    let states: Vec<&Value> =
+        removals.as_array().unwrap().iter().map(|one| &one["state"]).collect();
+    assert!(
+        states.contains(&&json!("freed")) && states.contains(&&json!("forgotten")),
+        "{states:?}"
+    );
 }

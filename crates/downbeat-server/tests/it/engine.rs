@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use downbeat_core::{Code, resolve::Outputs};
 use downbeat_engine::{
-    Delivered, Journal as _, NodeRecord,
-    port::{DeploymentError, Ended, NodeResult, Phase},
+    Delivered, Journal, NodeRecord,
+    port::{Again, DeploymentError, Ended, NodeError, NodeResult, Phase, Removals},
     run,
 };
 use downbeat_store::{commit, installation, journal::SqlJournal};
@@ -23,8 +23,26 @@ async fn journal(server: &Server) -> SqlJournal {
 
 /// Provisions everything that the waiting deployment needs and delivers it.
 pub(crate) async fn succeed(server: &Server) {
+    let delivered = Delivered {
+        target: "git".to_owned(),
+        location: "/srv/git/shop".to_owned(),
+        branch: Some("main".to_owned()),
+        path: Some("dev".to_owned()),
+        commit: Some("c0ffee".to_owned()),
+        changed: true,
+        files: 3,
+    };
+    provision(server, Ended::Succeeded(delivered)).await;
+}
+
+/// Provisions everything that the waiting deployment needs, and then the target refuses.
+pub(crate) async fn provision_and_fail(server: &Server) {
+    provision(server, Ended::Failed(Vec::new())).await;
+}
+
+async fn provision(server: &Server, ended: Ended) {
     let journal = journal(server).await;
-    let lease = journal.claim().await.unwrap().expect("a deployment that waits");
+    let lease = Journal::claim(&journal).await.unwrap().expect("a deployment that waits");
     let loaded = journal.load(&lease).await.unwrap();
     let graph = run::build(&loaded).unwrap();
     let row = run::graph_row(&loaded, &graph);
@@ -44,22 +62,13 @@ pub(crate) async fn succeed(server: &Server) {
     let count = u32::try_from(row.rows.len()).unwrap();
     let records: Vec<_> = (0..count).map(node).collect();
     journal.record(&lease, &row, &records).await.unwrap();
-    let delivered = Delivered {
-        target: "git".to_owned(),
-        location: "/srv/git/shop".to_owned(),
-        branch: Some("main".to_owned()),
-        path: Some("dev".to_owned()),
-        commit: Some("c0ffee".to_owned()),
-        changed: true,
-        files: 3,
-    };
-    journal.finish(&lease, &Ended::Succeeded(delivered)).await.unwrap();
+    journal.finish(&lease, &ended).await.unwrap();
 }
 
 /// Ends the waiting deployment as failed.
 pub(crate) async fn fail(server: &Server) {
     let journal = journal(server).await;
-    let lease = journal.claim().await.unwrap().expect("a deployment that waits");
+    let lease = Journal::claim(&journal).await.unwrap().expect("a deployment that waits");
     let error = DeploymentError {
         scope: "resource",
         object_id: "dns.default#shared.site".to_owned(),
@@ -67,4 +76,27 @@ pub(crate) async fn fail(server: &Server) {
         message: "no definition matches dns.default#shared.site".to_owned(),
     };
     journal.finish(&lease, &Ended::Failed(vec![error])).await.unwrap();
+}
+
+/// Frees everything that waits for it; answers what, in this order.
+pub(crate) async fn free(server: &Server) -> Vec<String> {
+    let journal = journal(server).await;
+    let mut freed = Vec::new();
+    while let Some(job) = Removals::claim(&journal).await.unwrap() {
+        freed.push(job.key.to_string());
+        journal.freed(&job).await.unwrap();
+    }
+    freed
+}
+
+/// Gives up what waits to be freed first.
+pub(crate) async fn give_up(server: &Server) {
+    let journal = journal(server).await;
+    let job = Removals::claim(&journal).await.unwrap().expect("something to be freed");
+    let error = NodeError {
+        code: Code::Driver.to_string(),
+        message: "the cloud said no".to_owned(),
+        hint: None,
+    };
+    journal.failed(&job, &error, Again::WhenAsked).await.unwrap();
 }

@@ -113,8 +113,9 @@ async fn a_copy_starts_from_a_deployment_that_outlives_its_environment() {
     assert_eq!(&qa["from_deploy"]["id"], id);
     assert_eq!(qa.get("last_deploy"), None);
 
-    admin.delete(DEV).await.is(204);
-    let _ = admin.get(DEV).await.refused(404, "API-404");
+    admin.delete(DEV).await.is(202);
+    engine::free(&server).await;
+    admin.delete(DEV).await.is(404);
     assert_eq!(&admin.get(&format!("{ENVS}/qa")).await.json(200)["from_deploy"]["id"], id);
 
     // An environment of the same id is another one.
@@ -147,12 +148,14 @@ async fn what_is_only_described_goes_with_its_environment() {
     for driver in ["humanitec/k8s-cluster-git", "downbeat/template"] {
         assert!(drivers.contains(&&json!(driver)), "{drivers:?}");
     }
-    admin.delete(DEV).await.is(204);
+    admin.delete(DEV).await.is(202);
+    // Only the target has to be asked.
+    assert_eq!(engine::free(&server).await, ["environment.default#dev"]);
     let _ = admin.get(DEV).await.refused(404, "API-404");
 }
 
 #[tokio::test]
-async fn what_a_driver_made_outside_has_to_go_first() {
+async fn what_drivers_made_goes_before_its_environment() {
     let (server, admin) = shop::open().await;
     shop::define(&admin).await;
     let terraform = json!({
@@ -163,6 +166,21 @@ async fn what_a_driver_made_outside_has_to_go_first() {
     let body = json!({ "delta_id": shop::delta(&admin).await, "comment": "" });
     admin.post(&format!("{DEV}/deploys"), body).await.is(201);
     engine::succeed(&server).await;
-    let message = admin.delete("/orgs/acme/apps/shop").await.refused(409, "API-409");
-    assert_eq!(message, "The environment `dev` still has resources made by `humanitec/terraform`.");
+    let app = "/orgs/acme/apps/shop";
+    admin.delete(app).await.is(202);
+    assert_eq!(admin.get(app).await.json(200)["status"], "deleting");
+    assert_eq!(admin.get(DEV).await.json(200)["status"], "deleting");
+    let _ = admin.post(ENVS, json!({ "id": "qa", "name": "QA" })).await.refused(409, "API-409");
+    // What nobody could free is named, and tried again.
+    engine::give_up(&server).await;
+    let left = admin.delete(app).await.json(409);
+    let message = left["message"].as_str().unwrap();
+    assert!(message.contains("environment.default#dev"), "{message}");
+    assert!(message.contains("the cloud said no"), "{message}");
+    assert_eq!(left["details"]["left"][0]["attempts"], 1);
+    admin.delete(app).await.is(202);
+    // What runs goes before what it uses.
+    let freed = engine::free(&server).await;
+    assert_eq!(freed, ["environment.default#dev", "dns.default#shared.site"]);
+    admin.delete(app).await.is(404);
 }

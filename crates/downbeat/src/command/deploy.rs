@@ -262,6 +262,10 @@ impl Deploying<'_> {
         if let Change::Copy(deployment) = change {
             client.rebase_environment(org, app, env, deployment).await?;
         }
+        if self.arguments.prune {
+            let path = format!("{}?prune=true", self.place.path(&["deploys"]));
+            return client.send(Method::POST, &path, Some(json!(request))).await;
+        }
         client.deploy(org, app, env, request).await
     }
 

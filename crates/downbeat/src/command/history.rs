@@ -5,7 +5,7 @@ use downbeat_api::deployment::Deployment;
 use crate::{
     cli::History,
     place::Place,
-    report::{Failure, out, say},
+    report::{self, Failure, out, say},
     session::Session,
 };
 
@@ -34,18 +34,5 @@ fn table(deployments: &[Deployment]) -> String {
             one.comment.lines().next().unwrap_or_default().to_owned(),
         ]
     });
-    let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    rows.iter().map(|row| line(row, widths)).collect()
-}
-
-fn line(row: &[String; 6], widths: [usize; 6]) -> String {
-    let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-    let cells: Vec<String> = cells.collect();
-    format!("{}\n", cells.join("  ").trim_end())
+    report::table(std::iter::once(head).chain(rows))
 }

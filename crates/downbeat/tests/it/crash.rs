@@ -6,7 +6,7 @@
 //! files, the same outputs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -20,11 +20,15 @@ use downbeat_adapters::{
     sealed::KeyRing,
     target::ToGit,
 };
-use downbeat_core::{Json, SecretRef, definition_file};
+use downbeat_core::{Json, Secret, SecretRef, definition_file};
 use downbeat_engine::{
     Clock, Driver, DriverError, ExternalDriver, Lease, Memory, NodeRecord, Removal, Request,
     Response, Targets,
-    port::{BoxFuture, Ended, GraphRow, Journal, JournalError, Journalled, Loaded, NodeRow, Phase},
+    port::{
+        Again, BoxFuture, Ended, GraphRow, Journal, JournalError, Journalled, Loaded, NodeError,
+        NodeRow, Phase, RemovalJob, Removals, TARGET,
+    },
+    removal,
     run::{self, Ports},
     schema::Schemas,
 };
@@ -78,13 +82,13 @@ impl Dying {
 
 impl Journal for Dying {
     fn claim(&self) -> Journalled<'_, Option<Lease>> {
-        self.journal.claim()
+        Journal::claim(&self.journal)
     }
     fn load<'a>(&'a self, lease: &'a Lease) -> Journalled<'a, Loaded> {
         self.journal.load(lease)
     }
     fn renew<'a>(&'a self, lease: &'a Lease) -> Journalled<'a, ()> {
-        self.write(self.journal.renew(lease))
+        self.write(Journal::renew(&self.journal, lease))
     }
     fn phase<'a>(&'a self, lease: &'a Lease, phase: Phase) -> Journalled<'a, ()> {
         self.write(self.journal.phase(lease, phase))
@@ -101,7 +105,7 @@ impl Journal for Dying {
         node: &'a NodeRow,
         cookie: &'a SecretRef,
     ) -> Journalled<'a, ()> {
-        self.write(self.journal.keep(lease, node, cookie))
+        self.write(Journal::keep(&self.journal, lease, node, cookie))
     }
     fn record<'a>(
         &'a self,
@@ -116,29 +120,61 @@ impl Journal for Dying {
     }
 }
 
-/// The outside world: how often each effect was asked for, by idempotency key.
+impl Removals for Dying {
+    fn claim(&self) -> Journalled<'_, Option<RemovalJob>> {
+        Removals::claim(&self.journal)
+    }
+    fn renew<'a>(&'a self, job: &'a RemovalJob) -> Journalled<'a, ()> {
+        self.write(Removals::renew(&self.journal, job))
+    }
+    fn keep<'a>(&'a self, job: &'a RemovalJob, cookie: &'a SecretRef) -> Journalled<'a, ()> {
+        self.write(Removals::keep(&self.journal, job, cookie))
+    }
+    fn freed<'a>(&'a self, job: &'a RemovalJob) -> Journalled<'a, ()> {
+        self.write(self.journal.freed(job))
+    }
+    fn failed<'a>(
+        &'a self,
+        job: &'a RemovalJob,
+        error: &'a NodeError,
+        again: Again,
+    ) -> Journalled<'a, ()> {
+        self.write(self.journal.failed(job, error, again))
+    }
+}
+
+/// The outside world: how often each effect was asked for, by idempotency key, and what there is,
+/// by GUResID. A thing cannot be freed without its cookie.
 #[derive(Clone, Default)]
-struct World(Arc<Mutex<BTreeMap<String, usize>>>);
+struct World(Arc<Mutex<BTreeMap<String, usize>>>, Arc<Mutex<BTreeSet<String>>>);
 
 impl ExternalDriver for World {
     fn provision<'a>(
         &'a self,
         request: &'a Request<'a>,
-        _: &'a dyn Memory,
+        memory: &'a dyn Memory,
     ) -> BoxFuture<'a, Result<Response, DriverError>> {
-        let mut effects = self.0.lock().unwrap();
-        *effects.entry(request.idempotency_key.to_owned()).or_default() += 1;
-        let values =
-            json!({"host": format!("{}.example", request.guresid), "port": 5432, "name": "n"});
-        let values = values.as_object().cloned().unwrap_or_default();
-        Box::pin(std::future::ready(Ok(Response { values, ..Response::default() })))
+        Box::pin(async move {
+            assert_eq!(request.target, "https://world.example");
+            memory.keep(Secret::new(format!("key to {}", request.guresid))).await?;
+            let mut effects = self.0.lock().unwrap();
+            *effects.entry(request.idempotency_key.to_owned()).or_default() += 1;
+            self.1.lock().unwrap().insert(request.guresid.to_owned());
+            let values =
+                json!({"host": format!("{}.example", request.guresid), "port": 5432, "name": "n"});
+            let values = values.as_object().cloned().unwrap_or_default();
+            Ok(Response { values, ..Response::default() })
+        })
     }
 
     fn deprovision<'a>(
         &'a self,
-        _: &'a Removal<'a>,
+        removal: &'a Removal<'a>,
         _: &'a dyn Memory,
     ) -> BoxFuture<'a, Result<(), DriverError>> {
+        let cookie = removal.cookie.map(Secret::expose);
+        assert_eq!(cookie, Some(format!("key to {}", removal.guresid).as_str()));
+        self.1.lock().unwrap().remove(removal.guresid);
         Box::pin(std::future::ready(Ok(())))
     }
 }
@@ -164,8 +200,11 @@ impl Scene {
             }
         }
         let external = json!({"id": "world-pg", "name": "w", "type": "postgres",
-            "driver_type": "humanitec/echo", "driver_inputs": {"values": {"of": "the world"}},
-            "criteria": [{}]});
+            "driver_type": format!("{ORG}/world"),
+            "driver_inputs": {"values": {"of": "the world"}}, "criteria": [{}]});
+        let driver = json!({"id": "world", "type": "postgres", "account_types": [],
+            "inputs_schema": {}, "target": "https://world.example"});
+        client.post(&format!("/orgs/{ORG}/resources/drivers"), driver).await.is(200);
         client.post(&format!("/orgs/{ORG}/resources/defs"), external).await.is(200);
         client
             .post(&format!("/orgs/{ORG}/apps"), json!({"id": "shop", "name": "Shop"}))
@@ -210,13 +249,11 @@ impl Scene {
         let mut targets = Targets::default();
         targets.by_type.insert("git".to_owned(), Arc::new(ToGit::new(git, Some(repository))));
         let mut drivers = downbeat_adapters::drivers();
-        // The definition of postgres says echo; here that is a driver that changes the world.
-        drivers
-            .by_type
-            .insert("humanitec/echo".to_owned(), Driver::External(Arc::new(self.world.clone())));
+        drivers.remote = Some(Driver::External(Arc::new(self.world.clone())));
         let journal = Arc::new(Dying { journal, death, writes: AtomicUsize::new(0) });
         let ports = Ports {
             journal: journal.clone(),
+            removals: journal.clone(),
             drivers,
             targets,
             secrets: Arc::new(LocalSecrets::new(self.server.db.clone(), Arc::new(ring), clock)),
@@ -229,14 +266,37 @@ impl Scene {
     /// Runs until nothing is left to claim; the first process dies, the others do not.
     async fn run(&self, death: Death) -> usize {
         let (journal, ports) = self.process(death).await;
-        let lease = journal.claim().await.unwrap().expect("a deployment to claim");
+        let lease = Journal::claim(&*journal).await.unwrap().expect("a deployment to claim");
         let first = run::run(&ports, &lease).await;
         assert_eq!(first.is_err(), death != Death::Never, "{death:?}: {first:?}");
         let (survivor, ports) = self.process(Death::Never).await;
-        while let Some(lease) = survivor.claim().await.unwrap() {
+        while let Some(lease) = Journal::claim(&*survivor).await.unwrap() {
             run::run(&ports, &lease).await.unwrap();
         }
         journal.writes.load(Ordering::SeqCst)
+    }
+
+    /// Frees until nothing is left to claim; the first process dies, the others do not.
+    async fn free(&self, death: Death) -> usize {
+        let (journal, ports) = self.process(death).await;
+        while let Some(job) = Removals::claim(&*journal).await.unwrap() {
+            if removal::run(&ports, &job).await.is_err() {
+                break;
+            }
+        }
+        let (survivor, ports) = self.process(Death::Never).await;
+        while let Some(job) = Removals::claim(&*survivor).await.unwrap() {
+            removal::run(&ports, &job).await.unwrap();
+        }
+        journal.writes.load(Ordering::SeqCst)
+    }
+
+    /// What the environment has in the repository.
+    fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        walk(&self.folder.path().join("manifests"), &mut files);
+        files.retain(|path| path.contains("/shop/development/"));
+        files
     }
 
     /// Everything that a user can see at the end, without times and random ids.
@@ -339,14 +399,66 @@ async fn crash_everywhere() {
     assert!(repeats < 2 * writes, "{repeats} of {} runs repeated an effect", 2 * writes);
 }
 
+/// Deleting an application takes it out of the target, then frees everything, wherever a process
+/// dies; nothing is forgotten before it is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_everywhere_while_deleting() {
+    let mut deaths = vec![Death::Never];
+    while let Some(death) = deaths.pop() {
+        let scene = Scene::new().await;
+        scene.run(Death::Never).await;
+        assert_eq!(scene.world.1.lock().unwrap().len(), 1);
+        assert!(!scene.files().is_empty());
+        let client = scene.server.admin();
+        let app = format!("/orgs/{ORG}/apps/shop");
+        client.delete(&app).await.is(202);
+        assert_eq!(client.get(&app).await.json(200)["status"], "deleting");
+        client.post(&scene.deploys, json!({})).await.is(409);
+        let writes = scene.free(death).await;
+        assert_eq!(scene.world.1.lock().unwrap().len(), 0, "{death:?}: something is left");
+        assert_eq!(scene.files(), Vec::<String>::new(), "{death:?}");
+        client.get(&app).await.is(404);
+        if death == Death::Never {
+            assert!(writes >= 2, "only {writes} writes");
+            deaths.extend((0..writes).flat_map(|at| [Death::Before(at), Death::After(at)]));
+        }
+    }
+}
+
+/// What stands in the way of a removal is freed first, and a stale owner frees nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_owner_forgets_nothing() {
+    let scene = Scene::new().await;
+    scene.run(Death::Never).await;
+    let client = scene.server.admin();
+    client.delete(&format!("/orgs/{ORG}/apps/shop")).await.is(202);
+    let (stale, stale_ports) = scene.process(Death::Never).await;
+    let old = Removals::claim(&*stale).await.unwrap().unwrap();
+    assert_eq!(old.driver_type, TARGET, "what runs goes first");
+    assert!(Removals::claim(&*stale).await.unwrap().is_none(), "the rest waits for it");
+    let (owner, ports) = scene.process(Death::Never).await;
+    let new = Removals::claim(&*owner).await.unwrap().unwrap();
+    let late = [
+        Removals::renew(&*stale, &old).await,
+        stale.freed(&old).await,
+        removal::run(&stale_ports, &old).await,
+    ];
+    for late in late {
+        assert!(matches!(late, Err(JournalError::Fenced)), "{late:?}");
+    }
+    removal::run(&ports, &new).await.unwrap();
+    let last = Removals::claim(&*owner).await.unwrap().unwrap();
+    assert_eq!(last.key.to_string(), "postgres.default#modules.web.externals.db");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_owner_changes_nothing() {
     let scene = Scene::new().await;
     let (stale, stale_ports) = scene.process(Death::Never).await;
-    let old = stale.claim().await.unwrap().unwrap();
+    let old = Journal::claim(&*stale).await.unwrap().unwrap();
     // Another process takes the deployment over and finishes it, while the first is stopped.
     let (owner, ports) = scene.process(Death::Never).await;
-    let new = owner.claim().await.unwrap().unwrap();
+    let new = Journal::claim(&*owner).await.unwrap().unwrap();
     assert_eq!((old.deployment.as_str(), old.epoch + 1), (new.deployment.as_str(), new.epoch));
     run::run(&ports, &new).await.unwrap();
     let end = scene.end().await;
@@ -355,7 +467,7 @@ async fn a_stale_owner_changes_nothing() {
     let records = [NodeRecord { position: 0, outcome: Ok(Default::default()) }];
     let failed = Ended::Failed(Vec::new());
     let late = [
-        stale.renew(&old).await,
+        Journal::renew(&*stale, &old).await,
         stale.phase(&old, Phase::Read).await,
         stale.graph(&old, &row).await,
         stale.start(&old, &[(0, "k".to_owned())]).await,
@@ -375,7 +487,7 @@ async fn a_stale_owner_changes_nothing() {
 async fn a_resumed_deployment_keeps_its_credentials() {
     let scene = Scene::new().await;
     let (journal, ports) = scene.process(Death::Never).await;
-    let lease = journal.claim().await.unwrap().unwrap();
+    let lease = Journal::claim(&*journal).await.unwrap().unwrap();
     let loaded = journal.load(&lease).await.unwrap();
     let graph = run::build(&loaded).unwrap();
     let redis = graph.nodes.iter().find(|node| &*node.key.resource_type == "redis").unwrap();
@@ -392,10 +504,10 @@ async fn a_resumed_deployment_keeps_its_credentials() {
     let client = scene.server.admin();
     client.post(&scene.deploys, json!({})).await.is(201);
     let (again, ports) = scene.process(Death::After(4)).await;
-    let lease = again.claim().await.unwrap().unwrap();
+    let lease = Journal::claim(&*again).await.unwrap().unwrap();
     assert!(run::run(&ports, &lease).await.is_err());
     let (again, ports) = scene.process(Death::Never).await;
-    let lease = again.claim().await.unwrap().unwrap();
+    let lease = Journal::claim(&*again).await.unwrap().unwrap();
     run::run(&ports, &lease).await.unwrap();
     assert_eq!(password(&ports).await, first);
     // Another organization cannot read it, even if it knows where it is.

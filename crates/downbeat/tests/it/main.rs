@@ -5,7 +5,11 @@ mod crash;
 #[cfg(test)]
 mod graph_patterns;
 #[cfg(test)]
+mod library;
+#[cfg(test)]
 mod remote_driver;
+#[cfg(test)]
+mod resource_types;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

@@ -64,7 +64,7 @@ fn teach(index: &mut Index, key: &ResourceKey) {
             json!({"driver_type": "humanitec/echo"})
         }
         _ => json!({"driver_type": "humanitec/echo", "driver_inputs": {
-            "values": {"host": "h.example", "port": 5432, "name": "n", "bucket": "b"},
+            "values": {"host": "h.example", "port": 5432, "name": "n", "bucket": "b", "region": "r"},
             "secret_refs": {"username": {"store": "s", "ref": "u"}, "password": {"store": "s", "ref": "p"}}}}),
     };
     let mut body = body;
@@ -78,11 +78,16 @@ fn teach(index: &mut Index, key: &ResourceKey) {
 
 fn loaded(path: &Path) -> Loaded {
     let text = fs::read_to_string(path).unwrap();
+    let extension = fs::read_to_string(path.with_file_name("humanitec.score.yaml")).ok();
+    loaded_from(path, &text, extension)
+}
+
+/// A Score file with an extension, and definitions for all that it asks for.
+pub(super) fn loaded_from(path: &Path, text: &str, extension: Option<String>) -> Loaded {
     let folder = path.parent().unwrap();
-    let extension = fs::read_to_string(folder.join("humanitec.score.yaml")).ok();
     let types = Catalogue::default();
     let document =
-        downbeat_core::yaml::parse(&text, &downbeat_core::yaml::Limits::default()).unwrap();
+        downbeat_core::yaml::parse(text, &downbeat_core::yaml::Limits::default()).unwrap();
     let resources = document.get("resources").and_then(|resources| resources.entries());
     let aliases: BTreeMap<String, String> = resources
         .unwrap_or_default()
@@ -98,7 +103,7 @@ fn loaded(path: &Path) -> Loaded {
         ..Options::default()
     };
     let name = path.display().to_string();
-    let source = Source { name: &name, text: &text };
+    let source = Source { name: &name, text };
     let converted = convert(&source, &options, &Beside(folder.to_owned()))
         .unwrap_or_else(|diagnostics| panic!("{name}: {diagnostics:?}"));
     let mut set = DeploymentSet { shared: converted.shared, ..DeploymentSet::default() };
@@ -113,7 +118,7 @@ fn loaded(path: &Path) -> Loaded {
         .into_iter()
         .map(|key| (key, SharedValue::Plain("value".to_owned())))
         .collect();
-    let other = json!({"spec": {"containers": {"main": {"image": "other:1"}},
+    let other = json!({"profile": "humanitec/default-module", "spec": {"containers": {"main": {"image": "other:1"}},
         "service": {"ports": {"http": {"service_port": 80, "container_port": 80}}}}});
     for other_name in named("modules") {
         let other: downbeat_core::Module = serde_json::from_value(other.clone()).unwrap();

@@ -604,3 +604,50 @@ fn lost_keys_are_not_replaced() {
     assert!(said.err.contains("Restore the file `keys`"), "{}", said.err);
     assert!(!terminal.path(".local/share/downbeat/keys").exists());
 }
+
+#[test]
+fn what_is_not_needed_is_kept_until_it_is_pruned() {
+    let terminal = shop();
+    terminal.ok(&format!("{DEPLOY} --remove worker"));
+    let listed = terminal.ok("resources --app shop --env development").out;
+    assert!(listed.contains("amqp.default#modules.worker.externals.queue"), "{listed}");
+    let kept = fs::read_dir(terminal.manifests().join("environments/shop/development/resources"))
+        .unwrap()
+        .count();
+    terminal.ok(&format!("{DEPLOY} web.yaml --prune"));
+    let listed = terminal.ok("resources --app shop --env development").out;
+    assert!(!listed.contains("amqp"), "{listed}");
+    assert!(listed.contains("postgres.default#modules.web.externals.db  active"), "{listed}");
+    let folder = terminal.manifests().join("environments/shop/development/resources");
+    assert!(fs::read_dir(folder).unwrap().count() < kept);
+}
+
+#[test]
+fn an_environment_and_an_application_are_deleted() {
+    let terminal = shop();
+    terminal.ok("deploy web.yaml --app shop --env staging");
+    let asked = terminal.downbeat("delete --app shop --env staging");
+    assert_eq!(asked.code, 1);
+    for part in ["postgres.default#modules.web.externals.db", "nothing is deleted yet", "--yes"] {
+        assert!(asked.err.contains(part), "no {part:?} in\n{}", asked.err);
+    }
+    let said = terminal.ok("delete --app shop --env staging --yes");
+    assert!(said.err.contains("deleted environment staging"), "{}", said.err);
+    let environments = terminal.manifests().join("environments/shop");
+    assert!(!environments.join("staging").exists());
+    assert!(environments.join("development").exists());
+    assert_eq!(terminal.commits()[0], "Delete shop/staging");
+
+    let refused = terminal.downbeat(
+        "delete --app shop --env development --resource postgres#modules.web.externals.db --yes",
+    );
+    assert_eq!(refused.code, 4);
+    assert!(refused.err.contains("part of the last deployment"), "{}", refused.err);
+    terminal
+        .ok("delete --app shop --env development --resource postgres#modules.web.externals.db \
+         --force --reason moved --yes");
+    terminal.ok("delete --app shop --yes");
+    assert!(!environments.exists());
+    let gone = terminal.downbeat("history --app shop --env development");
+    assert!(gone.err.contains("there is no application"), "{}", gone.err);
+}

@@ -248,6 +248,7 @@ async fn deliver(
     cluster.insert("url".to_owned(), Json::from(remote.to_str().unwrap()));
     cluster.extend(path.map(|path| ("path".to_owned(), Json::from(path))));
     let delivery = Delivery {
+        is_last: false,
         deployment,
         org: at.org,
         app: at.app,

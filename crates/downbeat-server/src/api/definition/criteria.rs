@@ -9,6 +9,7 @@ use downbeat_store::{
     OrgScope, Tx, commit,
     definition::{self as store, Whole},
 };
+use jiff::{SignedDuration, Timestamp};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Force, changes, find};
@@ -85,8 +86,9 @@ async fn put(
     for gone in &known {
         store::delete_criteria(&mut tx, &scope, &def, &gone.id).await?;
     }
-    for mut criteria in new {
-        criteria.id = new_id(state.now());
+    let now = state.now();
+    for (place, mut criteria) in (0..).zip(new) {
+        criteria.id = id(now, place);
         add(&mut tx, &scope, &def, &definition.resource_type, &criteria).await?;
         kept.push(criteria);
     }
@@ -144,6 +146,12 @@ pub(super) async fn add(
         .with_detail("def_id", other));
     }
     Ok(store::add_criteria(tx, scope, def, resource_type, criteria).await?)
+}
+
+/// An id for one of several criteria that are made at the same time. Criteria are shown in the order
+/// of their ids, which sort by millisecond: each is given its own.
+pub(super) fn id(now: Timestamp, place: i64) -> String {
+    new_id(now.checked_add(SignedDuration::from_millis(place)).unwrap_or(now))
 }
 
 /// A criteria of a request: what is empty counts as absent.

@@ -1,0 +1,673 @@
+//! Removals: what is to be freed, by whom it was asked for, and what became of it.
+//!
+//! A removal is *held* until the deployment that made it unnecessary has succeeded, *pending* until
+//! a worker has freed the thing, and *given up* after too many attempts. A row that is over stays as
+//! a record: *freed* by its driver, *forgotten* because its driver had made nothing, or *detached*
+//! because somebody wanted the real thing left alone.
+
+use std::collections::BTreeSet;
+
+use downbeat_core::{Json, ResourceKey, builtin, graph::cluster_key, resolve::Outputs};
+use downbeat_engine::port::{
+    Again, Journalled, NodeError, NodeResult, NodeRow, RemovalJob, Removals, TARGET,
+};
+use jiff::Timestamp;
+use sqlx::{AnyConnection, any::AnyRow, query};
+use uuid::Uuid;
+
+use crate::{
+    AppScope, EnvScope, Error, Result, Tx,
+    active_resource::{self, ActiveResource},
+    application, commit, driver, environment,
+    journal::{SqlJournal, env_of, journalled},
+    row::{Columns as _, written},
+    user,
+};
+
+/// A removal, under way or over.
+#[derive(Clone, Debug)]
+pub struct StoredRemoval {
+    /// Id.
+    pub id: String,
+    /// What is or was freed.
+    pub key: ResourceKey,
+    /// Its permanent id.
+    pub guresid: String,
+    /// The driver that made it.
+    pub driver_type: String,
+    /// Whether the last deployment needed it.
+    pub is_forced: bool,
+    /// Why, in the words of who asked.
+    pub reason: String,
+    /// Who asked.
+    pub requested_by: String,
+    /// When.
+    pub requested_at: Timestamp,
+    /// `held`, `pending`, `given up`, `freed`, `forgotten` or `detached`.
+    pub state: String,
+    /// How often it was tried.
+    pub attempt: i64,
+    /// Why the last attempt failed: code, message, hint.
+    pub error: Option<Json>,
+    /// When the state changed last.
+    pub changed_at: Timestamp,
+}
+
+/// Who asks for a removal, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The user.
+    pub by: &'a str,
+    /// In the user's words; may be empty.
+    pub reason: &'a str,
+    /// Although the last deployment needs it.
+    pub forced: bool,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What a resource that goes at once leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing: its driver makes nothing.
+    Forgotten,
+    /// The real thing.
+    Detached,
+}
+
+/// Asks for a resource to be freed by its driver; again for one that was given up.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ask(tx: &mut Tx, scope: &EnvScope, key: &ResourceKey, asked: Asked<'_>) -> Result<()> {
+    // The request. Whoever asks again asks for another attempt.
+    query(
+        "INSERT INTO removal (id, org_id, app_id, env_id, type, class, res_id, guresid, driver_type,
+                 cookie, depends_on, is_current, is_forced, reason, requested_by, requested_at,
+                 state, attempt, changed_at)
+         SELECT $7, org_id, app_id, env_id, type, class, res_id, guresid, driver_type, cookie,
+                depends_on, 1, $8, $9, $10, $11, 'pending', 0, $11
+           FROM active_resource
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3
+            AND type = $4 AND class = $5 AND res_id = $6
+         ON CONFLICT (guresid, driver_type) WHERE state IN ('held', 'pending', 'given up')
+         DO UPDATE SET state = 'pending', is_current = 1, cookie = excluded.cookie,
+                attempt = CASE removal.state WHEN 'pending' THEN removal.attempt ELSE 0 END,
+                lease_until = CASE removal.lease_owner WHEN '' THEN 0 ELSE removal.lease_until END",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(&*key.resource_type)
+    .bind(&*key.class)
+    .bind(&*key.id)
+    .bind(Uuid::new_v4().to_string())
+    .bind(i64::from(asked.forced))
+    .bind(asked.reason)
+    .bind(asked.by)
+    .bind(asked.at.as_microsecond())
+    .execute(&mut **tx)
+    .await?;
+    // The resource shows that it is about to go.
+    query(
+        "UPDATE active_resource SET status = 'deleting', scheduled_deletion = 1
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3
+            AND type = $4 AND class = $5 AND res_id = $6",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(&*key.resource_type)
+    .bind(&*key.class)
+    .bind(&*key.id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a resource at once, and keeps a record of that. Attempts to free it end.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(
+    tx: &mut Tx,
+    scope: &EnvScope,
+    resource: &ActiveResource,
+    left: Left,
+    asked: Asked<'_>,
+) -> Result<()> {
+    // What was tried before is over.
+    query(
+        "DELETE FROM removal WHERE guresid = $1 AND state IN ('held', 'pending', 'given up')
+            AND is_current = 1",
+    )
+    .bind(&resource.guresid)
+    .execute(&mut **tx)
+    .await?;
+    let state = match left {
+        Left::Forgotten => "forgotten",
+        Left::Detached => "detached",
+    };
+    // The record.
+    query(
+        "INSERT INTO removal (id, org_id, app_id, env_id, type, class, res_id, guresid, driver_type,
+                 cookie, depends_on, is_current, is_forced, reason, requested_by, requested_at,
+                 state, attempt, changed_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', '[]', 1, $10, $11, $12, $13, $14, 0, $13)",
+    )
+    .bind(Uuid::new_v4().to_string())
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(&resource.resource_type)
+    .bind(&resource.class)
+    .bind(&resource.res_id)
+    .bind(&resource.guresid)
+    .bind(&resource.driver_type)
+    .bind(i64::from(asked.forced))
+    .bind(asked.reason)
+    .bind(asked.by)
+    .bind(asked.at.as_microsecond())
+    .bind(state)
+    .execute(&mut **tx)
+    .await?;
+    active_resource::forget(tx, scope, &resource.key()).await
+}
+
+/// Asks for an environment to be taken out of its target, before anything in it is freed. Nothing
+/// happens when it was never deployed to one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ask_to_clear(
+    tx: &mut Tx,
+    scope: &EnvScope,
+    resources: &[ActiveResource],
+    asked: Asked<'_>,
+) -> Result<()> {
+    if !resources.iter().any(|resource| resource.key() == cluster_key()) {
+        return Ok(());
+    }
+    let all: Vec<&str> = resources.iter().map(|resource| resource.guresid.as_str()).collect();
+    // What runs in the target depends on everything.
+    query(
+        "INSERT INTO removal (id, org_id, app_id, env_id, type, class, res_id, guresid, driver_type,
+                 cookie, depends_on, is_current, is_forced, reason, requested_by, requested_at,
+                 state, attempt, changed_at)
+         VALUES ($1, $2, $3, $4, 'environment', 'default', $4, $5, $6, '', $7, 1, 0, $8, $9, $10,
+                 'pending', 0, $10)
+         ON CONFLICT (guresid, driver_type) WHERE state IN ('held', 'pending', 'given up')
+         DO UPDATE SET state = 'pending', attempt = 0",
+    )
+    .bind(Uuid::new_v4().to_string())
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(format!("{}/{}/{}", scope.org(), scope.app(), scope.env()))
+    .bind(TARGET)
+    .bind(written(&all, "removal", "depends_on")?)
+    .bind(asked.reason)
+    .bind(asked.by)
+    .bind(asked.at.as_microsecond())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The removals of an environment, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(conn: &mut AnyConnection, scope: &EnvScope) -> Result<Vec<StoredRemoval>> {
+    // What was or is to be freed here?
+    query(
+        "SELECT * FROM removal WHERE org_id = $1 AND app_id = $2 AND env_id = $3
+          ORDER BY requested_at DESC, id",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .fetch_all(conn)
+    .await?
+    .iter()
+    .map(from_row)
+    .collect()
+}
+
+/// The removals of an environment that are not over.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open(conn: &mut AnyConnection, scope: &EnvScope) -> Result<Vec<StoredRemoval>> {
+    // What is still to be freed here?
+    query(
+        "SELECT * FROM removal WHERE org_id = $1 AND app_id = $2 AND env_id = $3
+            AND state IN ('held', 'pending', 'given up') ORDER BY requested_at, id",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .fetch_all(conn)
+    .await?
+    .iter()
+    .map(from_row)
+    .collect()
+}
+
+/// Tries again at once what waits for another attempt or was given up or held.
+///
+/// # Errors
+/// When the database fails.
+pub async fn try_again(tx: &mut Tx, scope: &EnvScope, now: Timestamp) -> Result<()> {
+    // What nobody works on can be claimed from now on.
+    query(
+        "UPDATE removal
+            SET attempt = CASE state WHEN 'pending' THEN attempt ELSE 0 END,
+                state = 'pending', lease_until = 0, changed_at = $4
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3
+            AND state IN ('held', 'pending', 'given up') AND lease_owner = ''",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(now.as_microsecond())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Frees what earlier drivers made of resources, now that a deployment has succeeded without it.
+pub(crate) async fn release(tx: &mut Tx, scope: &EnvScope, now: i64) -> Result<()> {
+    // What was held is to be freed.
+    query(
+        "UPDATE removal SET state = 'pending', changed_at = $4
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3 AND state = 'held'",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Frees what a deployment that has succeeded does not need, if that was asked for.
+pub(crate) async fn prune(
+    tx: &mut Tx,
+    scope: &EnvScope,
+    deployment: &str,
+    now: Timestamp,
+) -> Result<()> {
+    // Was it asked for, and by whom?
+    let row = query("SELECT created_by FROM deployment WHERE id = $1 AND prune = 1")
+        .bind(deployment)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    let by = row.text("created_by")?;
+    // Which resources does its graph have?
+    let needed: BTreeSet<String> = query("SELECT guresid FROM node WHERE deployment_id = $1")
+        .bind(deployment)
+        .fetch_all(&mut **tx)
+        .await?
+        .iter()
+        .map(|row| row.text("guresid"))
+        .collect::<Result<_>>()?;
+    let reason = format!("the deployment {deployment} does not need it");
+    let asked = Asked { by: &by, reason: &reason, forced: false, at: now };
+    for resource in active_resource::list(&mut *tx, scope).await? {
+        if needed.contains(&resource.guresid) {
+            continue;
+        }
+        if builtin::changes_nothing(&resource.driver_type) {
+            forget(tx, scope, &resource, Left::Forgotten, asked).await?;
+        } else {
+            ask(tx, scope, &resource.key(), asked).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What drivers made in an environment before a deployment: who takes a resource over from whom.
+pub(crate) struct Earlier {
+    /// Whether any resource was made by a driver that changes the world.
+    external: bool,
+    /// What is still to be freed: GUResID and driver.
+    open: BTreeSet<(String, String)>,
+}
+
+impl Earlier {
+    pub(crate) async fn load(conn: &mut AnyConnection, scope: &EnvScope) -> Result<Self> {
+        let drivers = environment::driver_types(conn, scope).await?;
+        let external = drivers.iter().any(|driver| !builtin::changes_nothing(driver));
+        let open = open(conn, scope).await?.into_iter();
+        Ok(Self { external, open: open.map(|row| (row.guresid, row.driver_type)).collect() })
+    }
+
+    /// Before a resource is recorded as made by its driver: what another driver made of it is to be
+    /// freed once the deployment has succeeded, and what this one made is not to be freed any more.
+    pub(crate) async fn give_way(
+        &mut self,
+        tx: &mut Tx,
+        scope: &EnvScope,
+        node: &NodeRow,
+        now: i64,
+    ) -> Result<()> {
+        let driver_type = node.definition.driver_type();
+        let known = (node.guresid.clone(), driver_type.to_owned());
+        if self.open.remove(&known) {
+            // It is needed again.
+            query(
+                "DELETE FROM removal WHERE guresid = $1 AND driver_type = $2
+                    AND state IN ('held', 'pending', 'given up')",
+            )
+            .bind(&known.0)
+            .bind(&known.1)
+            .execute(&mut **tx)
+            .await?;
+        }
+        if !self.external || node.definition.effective().in_place_driver_change {
+            return Ok(());
+        }
+        // Which driver made the resource last?
+        let row = query(
+            "SELECT driver_type FROM active_resource
+              WHERE org_id = $1 AND app_id = $2 AND env_id = $3
+                AND type = $4 AND class = $5 AND res_id = $6",
+        )
+        .bind(scope.org())
+        .bind(scope.app())
+        .bind(scope.env())
+        .bind(&*node.key.resource_type)
+        .bind(&*node.key.class)
+        .bind(&*node.key.id)
+        .fetch_optional(&mut **tx)
+        .await?;
+        let Some(row) = row else { return Ok(()) };
+        let made_by = row.text("driver_type")?;
+        if made_by == driver_type || builtin::changes_nothing(&made_by) {
+            return Ok(());
+        }
+        // What it made is not used any more when this deployment succeeds.
+        query(
+            "INSERT INTO removal (id, org_id, app_id, env_id, type, class, res_id, guresid,
+                     driver_type, cookie, depends_on, is_current, is_forced, reason, requested_by,
+                     requested_at, state, attempt, changed_at)
+             SELECT $7, org_id, app_id, env_id, type, class, res_id, guresid, driver_type, cookie,
+                    '[]', 0, 0, $8, '', $9, 'held', 0, $9
+               FROM active_resource
+              WHERE org_id = $1 AND app_id = $2 AND env_id = $3
+                AND type = $4 AND class = $5 AND res_id = $6
+             ON CONFLICT (guresid, driver_type) WHERE state IN ('held', 'pending', 'given up')
+             DO UPDATE SET cookie = excluded.cookie",
+        )
+        .bind(scope.org())
+        .bind(scope.app())
+        .bind(scope.env())
+        .bind(&*node.key.resource_type)
+        .bind(&*node.key.class)
+        .bind(&*node.key.id)
+        .bind(Uuid::new_v4().to_string())
+        .bind(format!("the driver {driver_type} took over"))
+        .bind(now)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+}
+
+fn from_row(row: &AnyRow) -> Result<StoredRemoval> {
+    Ok(StoredRemoval {
+        id: row.text("id")?,
+        key: key_of(row)?,
+        guresid: row.text("guresid")?,
+        driver_type: row.text("driver_type")?,
+        is_forced: row.flag("is_forced")?,
+        reason: row.text("reason")?,
+        requested_by: row.text("requested_by")?,
+        requested_at: row.time("requested_at")?,
+        state: row.text("state")?,
+        attempt: row.number("attempt")?,
+        error: row.document_or_null("removal", "error")?,
+        changed_at: row.time("changed_at")?,
+    })
+}
+
+fn key_of(row: &AnyRow) -> Result<ResourceKey> {
+    Ok(ResourceKey::new(&row.text("type")?, &row.text("class")?, &row.text("res_id")?))
+}
+
+impl SqlJournal {
+    async fn claim_removal(&self) -> Result<Option<RemovalJob>> {
+        let now = self.now();
+        {
+            let mut conn = self.db.read().await?;
+            // Is anything to be freed? Asked first, so that an idle server never writes.
+            let any =
+                query("SELECT 1 FROM removal WHERE state = 'pending' AND lease_until < $1 LIMIT 1")
+                    .bind(now)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+            if any.is_none() {
+                return Ok(None);
+            }
+        }
+        let mut tx = self.db.write().await?;
+        // The oldest that nobody works on is ours, unless something that depends on it is still
+        // there, or its environment is being deployed.
+        let row = query(
+            "UPDATE removal
+                SET lease_owner = $2, lease_epoch = lease_epoch + 1, lease_until = $3,
+                    attempt = attempt + 1
+              WHERE id = (SELECT r.id FROM removal r
+                           WHERE r.state = 'pending' AND r.lease_until < $1
+                             AND NOT EXISTS (SELECT 1 FROM removal b
+                                   WHERE b.org_id = r.org_id AND b.app_id = r.app_id
+                                     AND b.env_id = r.env_id AND b.id <> r.id
+                                     AND b.state IN ('pending', 'given up')
+                                     AND b.depends_on LIKE '%\"' || r.guresid || '\"%')
+                             AND NOT EXISTS (SELECT 1 FROM deployment d
+                                   WHERE d.org_id = r.org_id AND d.app_id = r.app_id
+                                     AND d.env_id = r.env_id
+                                     AND d.status IN ('pending', 'in progress'))
+                           ORDER BY r.requested_at, r.id LIMIT 1)
+             RETURNING *",
+        )
+        .bind(now)
+        .bind(&self.owner)
+        .bind(self.until())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let job = match row {
+            Some(row) => Some(job(&mut tx, &row).await?),
+            None => None,
+        };
+        commit(tx).await?;
+        Ok(job)
+    }
+
+    /// A transaction in which the lease on the removal is held.
+    async fn fenced_removal(&self, job: &RemovalJob) -> Result<Tx> {
+        let mut tx = self.db.write().await?;
+        // It is still ours, and stays so for a while.
+        let done = query(
+            "UPDATE removal SET lease_until = $3
+              WHERE id = $1 AND lease_epoch = $2 AND state = 'pending'",
+        )
+        .bind(&job.id)
+        .bind(job.epoch)
+        .bind(self.until())
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 1 { Ok(tx) } else { Err(Error::Fenced) }
+    }
+
+    async fn write_freed(&self, job: &RemovalJob) -> Result<()> {
+        let mut tx = self.fenced_removal(job).await?;
+        // Whose is it, and does the resource go with it?
+        let row =
+            query("SELECT * FROM removal WHERE id = $1").bind(&job.id).fetch_one(&mut *tx).await?;
+        let env = env_of(&row)?;
+        // It is over; the row stays as a record.
+        query(
+            "UPDATE removal SET state = 'freed', changed_at = $2, error = NULL, cookie = '',
+                    lease_owner = '', lease_until = 0
+              WHERE id = $1",
+        )
+        .bind(&job.id)
+        .bind(self.now())
+        .execute(&mut *tx)
+        .await?;
+        if row.flag("is_current")? && job.driver_type != TARGET {
+            active_resource::forget(&mut tx, &env, &job.key).await?;
+        }
+        let gone = environment::find(&mut tx, &env).await?;
+        if gone.is_some_and(|env| env.status == "deleting") && open(&mut tx, &env).await?.is_empty()
+        {
+            environment::delete(&mut tx, &env).await?;
+            end_application(&mut tx, env.in_app()).await?;
+        }
+        commit(tx).await
+    }
+
+    async fn write_failed(&self, job: &RemovalJob, error: &NodeError, again: Again) -> Result<()> {
+        let mut tx = self.fenced_removal(job).await?;
+        let now = self.now();
+        let (state, until) = match again {
+            Again::WhenAsked => ("given up", 0),
+            Again::After(wait) => {
+                let wait = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+                ("pending", now.saturating_add(wait))
+            }
+        };
+        // Why it failed, and when it is tried again.
+        query(
+            "UPDATE removal SET state = $2, error = $3, lease_until = $4, lease_owner = '',
+                    changed_at = $5
+              WHERE id = $1",
+        )
+        .bind(&job.id)
+        .bind(state)
+        .bind(written(error, "removal", "error")?)
+        .bind(until)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        commit(tx).await
+    }
+
+    async fn write_removal_cookie(
+        &self,
+        job: &RemovalJob,
+        cookie: &downbeat_core::SecretRef,
+    ) -> Result<()> {
+        let mut tx = self.fenced_removal(job).await?;
+        // What the driver wants to know next time.
+        query("UPDATE removal SET cookie = $2 WHERE id = $1")
+            .bind(&job.id)
+            .bind(written(cookie, "removal", "cookie")?)
+            .execute(&mut *tx)
+            .await?;
+        commit(tx).await
+    }
+}
+
+/// Removes an application that is being deleted and has no environments left.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_application(tx: &mut Tx, scope: &AppScope) -> Result<()> {
+    let app = application::find(&mut *tx, scope).await?;
+    if app.is_some_and(|app| app.status == "deleting")
+        && environment::list(&mut *tx, scope).await?.is_empty()
+    {
+        application::delete(tx, scope).await?;
+        user::remove_roles_on(tx, scope.in_org(), &format!("/apps/{}", scope.app())).await?;
+    }
+    Ok(())
+}
+
+async fn job(tx: &mut Tx, row: &AnyRow) -> Result<RemovalJob> {
+    let env = env_of(row)?;
+    let driver_type = row.text("driver_type")?;
+    let org = env.in_app().in_org();
+    let own = driver_type.strip_prefix(&format!("{}/", org.org())).map(str::to_owned);
+    let registered = match own {
+        Some(id) => driver::find(&mut *tx, org, &id).await?,
+        None => None,
+    };
+    let cluster = if driver_type == TARGET { cluster(&mut *tx, &env).await? } else { None };
+    Ok(RemovalJob {
+        id: row.text("id")?,
+        epoch: row.number("lease_epoch")?,
+        attempt: row.number("attempt")?,
+        requested_at: row.time("requested_at")?,
+        reason: row.text("reason")?,
+        org: env.org().to_owned(),
+        app: env.app().to_owned(),
+        env: env.env().to_owned(),
+        key: key_of(row)?,
+        guresid: row.text("guresid")?,
+        driver_type,
+        target: registered.map(|row| driver::registered(&row).target).unwrap_or_default(),
+        cookie: match row.text("cookie")?.is_empty() {
+            true => None,
+            false => Some(row.document("removal", "cookie")?),
+        },
+        cluster: cluster.unwrap_or_default(),
+    })
+}
+
+/// What the cluster of an environment put out in the deployment that provisioned it last.
+async fn cluster(conn: &mut AnyConnection, env: &EnvScope) -> Result<Option<Outputs>> {
+    let key = cluster_key();
+    // What came of the cluster's node?
+    let row = query(
+        "SELECT n.result FROM active_resource a
+           JOIN node n ON n.deployment_id = a.deploy_id AND n.guresid = a.guresid
+          WHERE a.org_id = $1 AND a.app_id = $2 AND a.env_id = $3
+            AND a.type = $4 AND a.class = $5 AND a.res_id = $6 AND n.result IS NOT NULL",
+    )
+    .bind(env.org())
+    .bind(env.app())
+    .bind(env.env())
+    .bind(&*key.resource_type)
+    .bind(&*key.class)
+    .bind(&*key.id)
+    .fetch_optional(conn)
+    .await?;
+    let result = row.map(|row| row.document::<NodeResult>("node", "result")).transpose()?;
+    Ok(result.map(|result| result.outputs))
+}
+
+impl Removals for SqlJournal {
+    fn claim(&self) -> Journalled<'_, Option<RemovalJob>> {
+        journalled(self.claim_removal())
+    }
+
+    fn renew<'a>(&'a self, job: &'a RemovalJob) -> Journalled<'a, ()> {
+        journalled(async move { commit(self.fenced_removal(job).await?).await })
+    }
+
+    fn keep<'a>(
+        &'a self,
+        job: &'a RemovalJob,
+        cookie: &'a downbeat_core::SecretRef,
+    ) -> Journalled<'a, ()> {
+        journalled(self.write_removal_cookie(job, cookie))
+    }
+
+    fn freed<'a>(&'a self, job: &'a RemovalJob) -> Journalled<'a, ()> {
+        journalled(self.write_freed(job))
+    }
+
+    fn failed<'a>(
+        &'a self,
+        job: &'a RemovalJob,
+        error: &'a NodeError,
+        again: Again,
+    ) -> Journalled<'a, ()> {
+        journalled(self.write_failed(job, error, again))
+    }
+}

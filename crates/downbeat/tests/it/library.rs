@@ -1,0 +1,262 @@
+//! The published example library as a test: every definition goes through the API and comes back,
+//! and what a driver of ours can make is made.
+//!
+//! The files are those of the library, unchanged. `docs/reference/example-library.md` lists each of
+//! them with its state; it is written by [`every_entity_is_what_the_table_says`].
+
+mod api;
+mod corpus;
+mod table;
+mod world;
+
+use std::collections::BTreeMap;
+
+use downbeat_core::{Document, Json, builtin, matching::Index};
+use downbeat_engine::{Driver, run};
+use downbeat_store::{OrgScope, definition as store};
+use downbeat_testkit::{ORG, Server};
+use serde_json::json;
+
+use corpus::{File, Kind};
+use table::{Row, State};
+use world::{Outcome, World};
+
+use crate::samples;
+
+fn definitions(files: &[File]) -> Vec<&File> {
+    files.iter().filter(|file| file.kind == Kind::Definition).collect()
+}
+
+#[tokio::test]
+async fn every_definition_comes_back_equal() {
+    let files = corpus::files();
+    assert_eq!(files.len(), 167);
+    let server = Server::start().await;
+    let client = server.admin();
+    let definitions = definitions(&files);
+    assert_eq!(definitions.len(), 114);
+    // One by one: examples of different folders apply to the same resources.
+    for file in &definitions {
+        api::load(&server, &client, &file.definition()).await;
+        api::clear(&client).await;
+    }
+    // Those of one folder belong together.
+    let mut folders: BTreeMap<&str, Vec<&File>> = BTreeMap::new();
+    for file in definitions {
+        folders.entry(file.folder()).or_default().push(file);
+    }
+    let mut alternatives = Vec::new();
+    for files in folders.values() {
+        for file in files {
+            let definition = file.definition();
+            let body = definition.request.clone().into();
+            match client.post(&api::definitions(), body).await {
+                answer if answer.status() == 409 => alternatives.push(definition.id),
+                answer => answer.is(200),
+            }
+        }
+        api::clear(&client).await;
+    }
+    // It applies to what the other namespace of its folder applies to: one has to choose.
+    assert_eq!(alternatives, ["short-namespace"]);
+}
+
+/// Loads a definition and those beside it whose drivers run here, and answers them as a deployment
+/// would find them. What was published without criteria applies to everything here; where two would
+/// apply to the same, it is the one under test that does.
+async fn load_folder(server: &Server, file: &File, beside: &[&File]) -> Index {
+    let client = server.admin();
+    let runs = downbeat_adapters::drivers();
+    api::load(server, &client, &file.definition()).await;
+    let mut loaded = vec![file.definition()];
+    for other in beside.iter().filter(|other| other.path != file.path) {
+        let definition = other.definition();
+        let body = definition.request.clone().into();
+        let effective = builtin::expand(&definition.body);
+        let driver = &effective.as_ref().unwrap_or(&definition.body).driver_type;
+        if matches!(runs.by_type.get(driver), Some(Driver::Pure(_)))
+            && client.post(&api::definitions(), body).await.status() == 200
+        {
+            loaded.push(definition);
+        }
+    }
+    for definition in loaded.iter().filter(|definition| definition.criteria.is_empty()) {
+        let path = format!("{}/{}/criteria", api::definitions(), definition.id);
+        let status = client.post(&path, json!({})).await.status();
+        assert!(status == 200 || (status == 409 && definition.id != loaded[0].id), "{status}");
+    }
+    let scope = OrgScope::granted(ORG);
+    let mut conn = server.db.read().await.unwrap();
+    let index = store::load_index(&mut conn, &scope).await.unwrap();
+    drop(conn);
+    api::clear(&client).await;
+    index
+}
+
+/// Keeps what came of a file for people to look at.
+fn keep(path: &str, mut result: Json) {
+    forget_versions(&mut result);
+    let name = path.trim_end_matches(".yaml").replace('/', "--");
+    insta::with_settings!({
+        snapshot_path => "../golden/library",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_yaml_snapshot!(name, result);
+    });
+}
+
+/// Takes the versions out of references: they tell how many definitions of this id came before.
+fn forget_versions(value: &mut Json) {
+    match value {
+        Json::Object(members) => {
+            if members.get("store").is_some_and(|store| store == "local") {
+                members.remove("version");
+            }
+            members.values_mut().for_each(forget_versions);
+        }
+        Json::Array(items) => items.iter_mut().for_each(forget_versions),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_entity_is_what_the_table_says() {
+    let files = corpus::files();
+    let server = Server::start().await;
+    let app = json!({"id": "library", "name": "Library"});
+    server.admin().post(&format!("/orgs/{ORG}/apps"), app).await.is(201);
+    let definitions = definitions(&files);
+    let mut rows = Vec::new();
+    for file in &files {
+        let beside = || files.iter().filter(|one| one.folder() == file.folder());
+        let state = match file.kind {
+            Kind::Definition => {
+                let beside: Vec<&File> =
+                    beside().filter(|one| one.kind == Kind::Definition).collect();
+                definition(&server, file, &beside).await
+            }
+            Kind::Score => score(&server, file, None).await,
+            Kind::Extension => {
+                let with: Vec<&File> = beside().filter(|one| one.kind == Kind::Score).collect();
+                for one in &with {
+                    score(&server, one, Some(file)).await;
+                }
+                if with.is_empty() {
+                    let path = format!("{}/base.yaml", file.folder());
+                    let base = File { path, text: BASE.to_owned(), kind: Kind::Score };
+                    score(&server, &base, Some(file)).await;
+                }
+                State::Rendered("")
+            }
+            Kind::DeployConfig => {
+                State::Left("name the files to `downbeat deploy` instead, it takes several")
+            }
+            Kind::Pipeline => {
+                let path = format!("/orgs/{ORG}/apps/library/pipelines");
+                let _ = server.admin().get(&path).await.refused(501, "API-501");
+                State::Left("there are no pipelines yet")
+            }
+            Kind::Workflow => State::Left("it is no entity"),
+        };
+        rows.push(Row::new(file, state));
+    }
+    assert_eq!(definitions.len(), 114);
+    table::check(&rows);
+}
+
+/// For extension files that come without a Score file.
+const BASE: &str =
+    "apiVersion: score.dev/v1b1\nmetadata: {name: base}\ncontainers: {main: {image: .}}\n";
+
+/// A definition is loaded, matched and made.
+async fn definition(server: &Server, file: &File, beside: &[&File]) -> State {
+    let index = load_folder(server, file, beside).await;
+    let definition = file.definition();
+    let criteria = definition.criteria.first().cloned().unwrap_or_default();
+    let mut world = World::new(&definition.resource_type, &criteria, index);
+    let (used, outcome) = world.make(&world::ports()).await;
+    assert_eq!(used, definition.id, "{}", file.path);
+    let resource = world.key.to_string();
+    match outcome {
+        Outcome::Made(mut made) => {
+            made["resource"] = json!(resource);
+            let remark = match made.to_string().contains("<no value>") {
+                true if file.text.contains("{{ .drivers.") => {
+                    "it was published with `.drivers` for `.driver`, which prints `<no value>`"
+                }
+                true => "what it refers to prints `<no value>`",
+                false => "",
+            };
+            keep(&file.path, made);
+            State::Rendered(remark)
+        }
+        Outcome::Asked(asked) => {
+            keep(&file.path, json!({"resource": resource, "asked": asked}));
+            State::Asked
+        }
+        Outcome::Refused(error, asked) => {
+            let failed = json!({"resource": resource, "error": error, "asked": asked});
+            keep(&file.path, failed);
+            if error.code != "RES-104" {
+                let reason = error.message.rsplit_once(": ").map_or("", |(_, reason)| reason);
+                return State::Wrong(format!("{} {reason}", error.code));
+            }
+            let hint = error.hint.unwrap_or_default();
+            let driver = hint.strip_prefix("Use \"").and_then(|hint| hint.split_once('"'));
+            let (driver, _) = driver.unwrap_or_else(|| panic!("{}: {hint}", file.path));
+            State::Stored(format!("use `{driver}`"))
+        }
+    }
+}
+
+/// A Score file is sent as a delta, and what it asks for is made.
+async fn score(server: &Server, file: &File, extension: Option<&File>) -> State {
+    let folder = corpus::score_folder(file);
+    let extended = extension.map(|extension| extension.text.clone());
+    let loaded = samples::loaded_from(&folder.join(file.name()), &file.text, extended);
+    // Of what is there to be deployed, the other workloads were made up.
+    let (set, client) = (&loaded.set, server.admin());
+    let add = |(key, resource)| json!({"op": "add", "path": format!("/{key}"), "value": resource});
+    let shared: Vec<Json> = set.shared.iter().map(add).collect();
+    let deltas = format!("/orgs/{ORG}/apps/library/deltas");
+    let sent = json!({"modules": {"add": set.modules}, "shared": shared});
+    let stored = client.post(&deltas, sent).await.json(200);
+    let path = format!("{deltas}/{}", stored["id"].as_str().unwrap());
+    let delta = client.get(&path).await.json(200);
+    let mut modules = json!(set.modules);
+    for module in modules.as_object_mut().unwrap().values_mut() {
+        module.as_object_mut().unwrap().entry("externals").or_insert(json!({}));
+    }
+    for one in [&stored, &delta] {
+        assert_eq!(one["modules"]["add"], modules, "{}", file.path);
+        assert_eq!(one["shared"], json!(shared), "{}", file.path);
+    }
+    let objects = run::render(&world::ports(), &loaded).await;
+    let objects = objects.unwrap_or_else(|errors| panic!("{}: {errors:#?}", file.path));
+    let documents: Vec<&Document> = objects.iter().map(|object| &object.document).collect();
+    let name = match extension {
+        None => file.path.clone(),
+        Some(extension) => format!("{}--{}", file.path.trim_end_matches(".yaml"), extension.name()),
+    };
+    keep(&name, json!({"objects": documents}));
+    State::Rendered("")
+}
+
+/// Every driver of v1 runs here, or has one that takes its place.
+#[tokio::test]
+async fn no_driver_is_without_an_alternative() {
+    let server = Server::start().await;
+    let drivers = server.admin().get(&format!("/orgs/{ORG}/resources/drivers")).await.json(200);
+    let here = downbeat_adapters::drivers();
+    let runs = |name: &str| here.by_type.contains_key(name) || builtin::changes_nothing(name);
+    let mut missing = Vec::new();
+    for driver in drivers.as_array().unwrap() {
+        let name = format!("humanitec/{}", driver["id"].as_str().unwrap());
+        let others = builtin::alternatives(&name);
+        if !runs(&name) && !others.iter().any(|other| runs(other.driver)) {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}

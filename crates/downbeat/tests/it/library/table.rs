@@ -1,0 +1,154 @@
+//! The page that lists every entity with its state.
+
+use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::Path};
+
+use super::corpus::{File, Kind};
+
+/// A line of the table.
+pub(super) struct Row {
+    path: String,
+    id: String,
+    makes: String,
+    driver: String,
+    state: State,
+}
+
+/// What becomes of an entity.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum State {
+    /// Loaded and made; with a remark on what was published.
+    Rendered(&'static str),
+    /// Loaded and matched, and its inputs are known; its driver changes the world, which a test of
+    /// the library does not.
+    Asked,
+    /// Loaded and stored; a deployment that needs it fails and names this driver.
+    Stored(String),
+    /// Loaded; a deployment fails, as it has to, for this reason.
+    Wrong(String),
+    /// Not loaded, for this reason.
+    Left(&'static str),
+}
+
+impl State {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Rendered(_) => "rendered",
+            Self::Asked => "asked for",
+            Self::Stored(_) => "stored only",
+            Self::Wrong(_) => "fails as published",
+            Self::Left(_) => "not loaded",
+        }
+    }
+
+    fn reason(&self) -> &str {
+        match self {
+            Self::Rendered(text) | Self::Left(text) => text,
+            Self::Asked => "",
+            Self::Stored(text) | Self::Wrong(text) => text,
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn new(file: &File, state: State) -> Self {
+        let (id, makes, driver) = match file.kind {
+            Kind::Definition => {
+                let definition = file.definition();
+                (definition.id, definition.resource_type, definition.body.driver_type)
+            }
+            Kind::Score => (String::new(), "Score file".to_owned(), String::new()),
+            Kind::Extension => (String::new(), "extension".to_owned(), String::new()),
+            Kind::DeployConfig => (String::new(), "list of Score files".to_owned(), String::new()),
+            Kind::Pipeline => (String::new(), "pipeline".to_owned(), String::new()),
+            Kind::Workflow => (String::new(), "CI of the library".to_owned(), String::new()),
+        };
+        Self { path: file.path.clone(), id, makes, driver, state }
+    }
+}
+
+const HEAD: &str = "\
+# The example library
+
+The [example library] is what people who know Humanitec's orchestrator copy from. All of its
+definitions load through the API and come back as they were sent. This table says what becomes of
+each file when it is deployed. It is written by a test, which makes every resource with the real
+drivers and keeps what came out in `crates/downbeat/tests/golden/library`:
+`cargo xtask library` writes both again. The number of rendered files may only grow.
+
+- **rendered**: loaded, matched and made; outputs and manifests are what the file documents. What a
+  definition refers to and the library does not have is made by an echo definition of the test.
+- **asked for**: loaded and matched, and what its driver is asked for is kept. The driver runs a
+  program that needs a cloud, and is tested elsewhere.
+- **stored only**: loaded and stored. A deployment that needs it fails with [RES-104], which names
+  the driver that takes its place.
+- **fails as published**: loaded. The file has a mistake, which the drivers of v1 refuse as well.
+- **not loaded**: there is no place for it yet.
+
+Definitions that were published without criteria apply to nothing; the test gives them `{}`.
+
+[example library]: https://github.com/humanitec-architecture/example-library
+[RES-104]: ../errors/RES-104.md
+";
+
+fn text(rows: &[Row]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows {
+        *counts.entry(row.state.word()).or_default() += 1;
+    }
+    let mut text = format!("{HEAD}\n| state | files |\n| --- | --- |\n");
+    for word in ["rendered", "asked for", "stored only", "fails as published", "not loaded"] {
+        let count = counts.get(word).copied().unwrap_or_default();
+        writeln!(text, "| {word} | {count} |").unwrap();
+    }
+    writeln!(text, "| all | {} |", rows.len()).unwrap();
+    let mut folder = "";
+    for row in rows {
+        let (of, name) = row.path.rsplit_once('/').unwrap();
+        if of != folder {
+            folder = of;
+            write!(text, "\n## {of}\n\n").unwrap();
+            text.push_str(
+                "| file | id | makes | driver | state |\n| --- | --- | --- | --- | --- |\n",
+            );
+        }
+        let code = |text: &str| match text {
+            "" => String::new(),
+            text => format!("`{text}`"),
+        };
+        let Row { id, makes, driver, state, .. } = row;
+        let makes = if id.is_empty() { makes.clone() } else { code(makes) };
+        let why = match state.reason() {
+            "" => state.word().to_owned(),
+            reason => format!("{}: {reason}", state.word()),
+        };
+        writeln!(text, "| {name} | {} | {makes} | {} | {why} |", code(id), code(driver)).unwrap();
+    }
+    text.replace("|  |", "| |").replace("|  |", "| |")
+}
+
+/// How many files a page says are rendered.
+fn rendered(page: &str) -> usize {
+    let line = page.lines().find_map(|line| line.strip_prefix("| rendered | "));
+    line.map_or(0, |line| line.trim_end_matches(" |").parse().unwrap())
+}
+
+/// Compares the page with what was found, or writes it when golden files are to be written.
+pub(super) fn check(rows: &[Row]) {
+    let page = "../../docs/reference/example-library.md";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    let found = text(rows);
+    let (before, now) = (rendered(&committed), rendered(&found));
+    assert!(now >= before, "{now} files are rendered, and {before} were before");
+    if env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, found).unwrap();
+        return;
+    }
+    let changed = found.lines().zip(committed.lines()).find(|(found, page)| found != page);
+    assert!(
+        found == committed,
+        "docs/reference/example-library.md is not what was found, first at {changed:?}: run `cargo \
+         xtask library` and look at what it changes"
+    );
+}
