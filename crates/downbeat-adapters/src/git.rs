@@ -22,6 +22,7 @@
 //! All is done by the `git` program ([`MINIMUM`] or newer) with plumbing on a bare mirror; there is
 //! no work tree. Unix only. The reasons are in `docs/design/git-target.md`.
 
+mod checkout;
 mod error;
 mod input;
 mod marker;
@@ -41,6 +42,7 @@ use aws_lc_rs::digest::SHA256;
 use downbeat_core::secret::Secret;
 use tokio::sync::OnceCell;
 
+pub use self::checkout::Source;
 pub use self::error::Error;
 use self::mirror::{Delivered, Failure, Lane, Mirror, Pushed, Synced};
 
@@ -557,6 +559,6 @@ fn digest(text: &str) -> String {
 }
 
 /// A number for names and pauses; not for secrets.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }

@@ -2,7 +2,7 @@
 //!
 //! | port | here |
 //! | --- | --- |
-//! | `Driver` | [`template`], [`echo`], [`cluster`]; [`remote`] for those of an organization |
+//! | `Driver` | [`template`], [`echo`], [`cluster`], [`terraform`]; [`remote`] for those of an organization |
 //! | `Expand` | [`expand`] |
 //! | `Target` | [`git`], wrapped for the engine by [`target`] |
 //! | `Sealer` | [`sealed`] |
@@ -17,12 +17,16 @@ pub mod remote;
 pub mod sealed;
 pub mod target;
 pub mod template;
+pub mod terraform;
 
 use std::sync::Arc;
 
-use downbeat_engine::{Driver, Drivers, PureDriver};
+use downbeat_engine::{Driver, Drivers, ExternalDriver, PureDriver};
 
-/// The drivers that run here, under the references that definitions use.
+use self::terraform::{Terraform, TerraformOptions};
+
+/// The drivers that change nothing, under the references that definitions use. In the place of the
+/// others stands one that says what it needs.
 ///
 /// The built-in virtual drivers (`humanitec/ingress` and others) are not among them: they are
 /// resolved to `humanitec/template` before a driver is looked up. `downbeat/...` is an alias for
@@ -39,9 +43,21 @@ pub fn drivers() -> Drivers {
     add("humanitec/template", Arc::new(template::Template::default()));
     add("humanitec/echo", Arc::new(echo::Echo));
     add("humanitec/static", Arc::new(echo::Echo));
+    add("humanitec/terraform", Arc::new(terraform::NeedsDeployment));
     for (name, cluster) in cluster::CLUSTERS {
         add(name, Arc::new(cluster));
     }
     drivers.expand = Some(Arc::new(expand::GoTemplates));
+    drivers
+}
+
+/// All drivers, those that change the world included.
+#[must_use]
+pub fn drivers_with(terraform: TerraformOptions) -> Drivers {
+    let mut drivers = drivers();
+    let terraform: Arc<dyn ExternalDriver> = Arc::new(Terraform::new(terraform));
+    for name in ["humanitec/terraform", "downbeat/terraform"] {
+        drivers.by_type.insert(name.to_owned(), Driver::External(Arc::clone(&terraform)));
+    }
     drivers
 }

@@ -110,8 +110,12 @@ codes! {
     UnknownDriver = "RES-104",
     /// The driver returned a manifest that cannot be used.
     BadManifest = "RES-105",
-    /// The driver was not done in time.
-    DriverTimeout = "RES-110",
+    /// The driver took longer than its time limit.
+    DriverTimeout = "RES-106",
+    /// The state of the resource is locked.
+    StateLocked = "RES-107",
+    /// The program that the driver needs is missing.
+    ProgramMissing = "RES-108",
     /// The driver answered something that the protocol does not have.
     DriverAnswer = "RES-111",
     /// The driver cannot be reached.

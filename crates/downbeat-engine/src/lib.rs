@@ -22,6 +22,7 @@ pub mod port;
 pub mod prepare;
 pub mod removal;
 pub mod run;
+pub mod run_key;
 pub mod schema;
 pub mod worker;
 
@@ -31,4 +32,5 @@ pub use port::{
     NodeRecord, PureDriver, Removal, Request, Response, Sealer, SecretOutput, Secrets,
     SecretsError, StateError, States, Target, TargetError, Targets,
 };
+pub use run_key::RunKeys;
 pub use worker::{Worker, WorkerOptions};

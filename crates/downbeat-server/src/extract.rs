@@ -12,6 +12,8 @@
 //! | declared to be something else than JSON | 415 |
 //! | does not arrive in time | 408 |
 
+use std::time::Duration;
+
 use axum::{
     body::{self, Bytes},
     extract::{FromRequest, FromRequestParts, Request},
@@ -98,7 +100,14 @@ impl<T: DeserializeOwned> FromRequest<AppState> for OptionalBody<T> {
 /// # Errors
 /// 413 when there are too many, 408 when they take too long, 400 when the connection breaks.
 pub async fn bytes(request: Request, state: &AppState) -> Result<Bytes> {
-    let limit = state.limits.body_bytes;
+    bytes_within(request, state.limits.body_bytes, state.limits.body_time).await
+}
+
+/// The bytes of a body, at most `limit` of them, that arrive in this time.
+///
+/// # Errors
+/// 413 when there are too many, 408 when they take too long, 400 when the connection breaks.
+pub async fn bytes_within(request: Request, limit: usize, time: Duration) -> Result<Bytes> {
     let too_large = || {
         let message = format!("The request body is larger than {limit} bytes.");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, message)
@@ -109,7 +118,7 @@ pub async fn bytes(request: Request, state: &AppState) -> Result<Bytes> {
         return Err(too_large());
     }
     let body = body::to_bytes(request.into_body(), limit);
-    match tokio::time::timeout(state.limits.body_time, body).await {
+    match tokio::time::timeout(time, body).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_over_limit(&error) => Err(too_large()),
         Ok(Err(_)) => Err(Problem::invalid("The request body ended early.")),

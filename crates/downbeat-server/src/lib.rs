@@ -17,6 +17,7 @@ pub mod openapi;
 pub mod problem;
 pub mod router;
 pub mod state;
+pub mod terraform_state;
 
 use std::future::Future;
 

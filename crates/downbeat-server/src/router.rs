@@ -26,7 +26,7 @@ use tracing::Instrument as _;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-use crate::{AppState, Problem, api, not_yet, openapi, problem::Message};
+use crate::{AppState, Problem, api, not_yet, openapi, problem::Message, terraform_state};
 
 /// Carries the id of a request on its answer, to be found in the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,6 +66,7 @@ pub fn router(state: AppState) -> Router {
     routes
         .layer(middleware::from_fn_with_state(bare, text_for_404))
         .merge(openapi::route(&document))
+        .merge(terraform_state::routes())
         .fallback(unknown)
         .layer(middleware::from_fn(json_for_405))
         .layer(middleware::from_fn(catch_panics))

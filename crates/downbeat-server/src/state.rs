@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use downbeat_core::{Secret, SecretRef};
-pub use downbeat_engine::{BoxFuture, Clock};
+pub use downbeat_engine::{BoxFuture, Clock, RunKeys, States};
 pub use downbeat_store::secret::Version;
 use downbeat_store::{Db, Tx};
 use jiff::Timestamp;
@@ -64,6 +64,10 @@ pub struct AppState {
     pub wake: Arc<dyn Wake>,
     /// The primary secret store.
     pub vault: Arc<dyn SecretVault>,
+    /// The states of infrastructure code.
+    pub states: Arc<dyn States>,
+    /// Who may reach which state.
+    pub run_keys: RunKeys,
     /// What a request may cost.
     pub limits: Limits,
 }

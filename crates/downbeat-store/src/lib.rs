@@ -28,6 +28,7 @@ mod row;
 pub mod scope;
 pub mod secret;
 pub mod set;
+pub mod terraform_state;
 pub mod token;
 pub mod user;
 pub mod value;

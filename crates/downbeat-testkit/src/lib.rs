@@ -19,15 +19,15 @@ use std::{fs, sync::Arc};
 use downbeat_server::{
     AppState,
     bootstrap::{self, FirstOrganization},
-    state::Limits,
+    state::{Limits, RunKeys},
 };
-use downbeat_store::Db;
+use downbeat_store::{Db, terraform_state::SqlStates};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 pub use client::{Answer, Client};
 pub use contract::Contract;
-pub use ports::{TestClock, TestVault, TestWake};
+pub use ports::{TestClock, TestSealer, TestVault, TestWake};
 
 /// The organization that every test server has.
 pub const ORG: &str = "acme";
@@ -44,6 +44,10 @@ pub struct Server {
     pub vault: Arc<TestVault>,
     /// Counts how often the engine was woken.
     pub wake: Arc<TestWake>,
+    /// The states of infrastructure code, in the server's database.
+    pub states: Arc<SqlStates>,
+    /// Who may reach which state.
+    pub run_keys: RunKeys,
     /// `http://127.0.0.1:<port>`.
     pub base: String,
     contract: Arc<Contract>,
@@ -66,11 +70,16 @@ impl Server {
         let clock = Arc::new(TestClock::default());
         let vault = Arc::new(TestVault::new(db.clone(), Arc::clone(&clock)));
         let wake = Arc::new(TestWake::default());
+        let sealer = Arc::new(TestSealer);
+        let states = Arc::new(SqlStates::new(db.clone(), sealer, clock.clone()));
+        let run_keys = RunKeys::new(b"a test");
         let state = AppState {
             db: db.clone(),
             clock: clock.clone(),
             wake: wake.clone(),
             vault: vault.clone(),
+            states: states.clone(),
+            run_keys: run_keys.clone(),
             limits,
         };
         let first = FirstOrganization {
@@ -96,6 +105,8 @@ impl Server {
             clock,
             vault,
             wake,
+            states,
+            run_keys,
             base: format!("http://{address}"),
             contract: Contract::of_this_build(),
             token,
@@ -165,4 +176,21 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Whether a program that a test needs is on the `PATH`. Where it is not, the test is skipped and
+/// says so; with `CI=true` nothing is skipped.
+///
+/// # Panics
+/// With `CI=true`, when the program is missing.
+#[must_use]
+pub fn has_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|folder| folder.join(name).is_file()) {
+        return true;
+    }
+    let message = format!("skipped, because {name} is not on the PATH");
+    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{message}");
+    eprintln!("{message}");
+    false
 }

@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File},
     io::ErrorKind,
-    net::SocketAddr,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,6 +18,7 @@ use downbeat_adapters::{
     remote::{self, Remote, SigningKey},
     sealed::KeyRing,
     target::ToGit,
+    terraform::TerraformOptions,
 };
 use downbeat_api::{
     client::{self, Client, Method, path},
@@ -25,8 +26,8 @@ use downbeat_api::{
 };
 use downbeat_core::{Json, Secret, SecretRef};
 use downbeat_engine::{
-    BoxFuture, Clock, Driver, Targets, Worker, WorkerOptions, port::Removals, run::Ports,
-    schema::Schemas,
+    BoxFuture, Clock, Driver, RunKeys, Sealer, States, Targets, Worker, WorkerOptions,
+    port::Removals, run::Ports, schema::Schemas,
 };
 use downbeat_server::{
     AppState,
@@ -35,6 +36,7 @@ use downbeat_server::{
 };
 use downbeat_store::{
     Db, Tx, definition::Indexes, installation, journal::SqlJournal, secret::LocalSecrets,
+    terraform_state::SqlStates,
 };
 use jiff::Timestamp;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -52,6 +54,9 @@ const ENVIRONMENT_TYPES: [(&str, &str); 2] =
 
 /// `1` lets drivers of the organization on other machines be called without TLS.
 const PLAIN_HTTP: &str = "DOWNBEAT_PLAIN_HTTP_DRIVERS";
+/// Names the program that runs infrastructure code, if it is not `tofu` or `terraform` from the
+/// `PATH`.
+const TERRAFORM: &str = "DOWNBEAT_TERRAFORM";
 
 /// What to start.
 #[derive(Debug)]
@@ -80,7 +85,8 @@ pub(crate) struct Running {
     pub(crate) set_up: bool,
     db: Db,
     clock: Arc<dyn Clock>,
-    stop: CancellationToken,
+    stop_service: CancellationToken,
+    stop_worker: CancellationToken,
     service: JoinHandle<std::io::Result<()>>,
     worker: JoinHandle<()>,
     _directory: DataDirectory,
@@ -176,19 +182,31 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
 
     let signing_key = SigningKey::open_or_create(&data.join(SIGNING_KEY))
         .map_err(|error| Failure::new(error.to_string()))?;
-    let mut drivers = downbeat_adapters::drivers();
+    let mut targets = Targets::default();
+    let to_git = ToGit::new(Arc::clone(&git), Some(repository.clone()));
+    targets.by_type.insert("git".to_owned(), Arc::new(to_git));
+
+    let indexes = Arc::new(Indexes::default());
+    let ring: Arc<dyn Sealer> = Arc::new(ring);
+    let states: Arc<dyn States> =
+        Arc::new(SqlStates::new(db.clone(), Arc::clone(&ring), Arc::clone(&clock)));
+    let run_keys = RunKeys::new(&seed);
+    let mut terraform = TerraformOptions::new(
+        data.join("terraform"),
+        format!("http://{}", from_here(address)),
+        Arc::clone(&states),
+        run_keys.clone(),
+        git,
+    );
+    terraform.program = std::env::var_os(TERRAFORM).filter(|name| !name.is_empty()).map(Into::into);
+    let mut drivers = downbeat_adapters::drivers_with(terraform);
     let remote = remote::Options {
         plain_http: std::env::var_os(PLAIN_HTTP).is_some_and(|value| value == "1"),
         ..remote::Options::default()
     };
     let remote = Remote::new(remote, Some(signing_key), Arc::clone(&clock));
     drivers.remote = Some(Driver::External(Arc::new(remote)));
-    let mut targets = Targets::default();
-    let to_git = ToGit::new(git, Some(repository.clone()));
-    targets.by_type.insert("git".to_owned(), Arc::new(to_git));
-
-    let indexes = Arc::new(Indexes::default());
-    let secrets = LocalSecrets::new(db.clone(), Arc::new(ring), Arc::clone(&clock));
+    let secrets = LocalSecrets::new(db.clone(), ring, Arc::clone(&clock));
     let journal =
         SqlJournal::new(db.clone(), Arc::clone(&clock), Arc::clone(&indexes), installation, LEASE);
     // The lock on the data directory proves that nobody else works on it.
@@ -209,19 +227,22 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
         clock: Arc::clone(&clock),
         wake: Arc::new(WakeWorker(worker.clone())),
         vault: Arc::new(Vault(secrets)),
+        states,
+        run_keys,
         limits: Limits::default(),
     };
 
     let token = bootstrap::session(&db, clock.now(), ADMIN)
         .await
         .map_err(|error| Failure::new(error.to_string()))?;
-    let stop = CancellationToken::new();
-    let stopped = stop.clone();
+    let stop_service = CancellationToken::new();
+    let stop_worker = CancellationToken::new();
+    let stopped = stop_service.clone();
     let service = tokio::spawn(async move {
         downbeat_server::serve(listener, state, async move { stopped.cancelled().await }).await
     });
     let work = worker.clone();
-    let stopped = stop.clone();
+    let stopped = stop_worker.clone();
     let worker = tokio::spawn(async move {
         work.run(ports, WorkerOptions::default(), stopped).await;
     });
@@ -233,13 +254,25 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
         set_up: false,
         db,
         clock,
-        stop,
+        stop_service,
+        stop_worker,
         service,
         worker,
         _directory: directory,
     };
     running.set_up = running.load_starter(&options.org).await?;
     Ok(running)
+}
+
+/// The address under which this machine reaches a listener.
+fn from_here(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 /// A new lasting token of the administrator of a data directory, in the place of the one before.
@@ -384,9 +417,11 @@ impl Running {
 
     /// Finishes what is under way and stops.
     pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        let _ = self.service.await;
+        // The service goes last: what the worker finishes may still have to save a state.
+        self.stop_worker.cancel();
         let _ = self.worker.await;
+        self.stop_service.cancel();
+        let _ = self.service.await;
         if let Err(error) = bootstrap::end_session(&self.db, ADMIN).await {
             tracing::warn!(%error, "the token of this process could not be removed");
         }

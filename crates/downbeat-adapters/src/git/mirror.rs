@@ -586,7 +586,7 @@ fn is_race(summary: &str, said: &str) -> bool {
         || said.contains("remote: error: cannot lock ref")
 }
 
-fn is_authentication(said: &str) -> bool {
+pub(super) fn is_authentication(said: &str) -> bool {
     const SIGNS: &[&str] = &[
         "Authentication failed",
         "could not read Username",

@@ -116,7 +116,7 @@ struct Rendered {
     objects: Vec<Object>,
     files: BTreeMap<String, String>,
     outputs: BTreeMap<String, Outputs>,
-    cookies: BTreeMap<String, Cookie>,
+    cookies: BTreeMap<String, Vec<Cookie>>,
 }
 
 /// Renders with a new, empty secret store.
@@ -143,7 +143,7 @@ async fn render_with(loaded: &Loaded, seed: u8, secrets: Arc<MemorySecrets>) -> 
     let cookies = graph.nodes.iter().zip(&results).filter_map(|(node, result)| {
         let driver_type = node.definition.driver_type().to_owned();
         let cookie = Cookie { driver_type, reference: result.cookie.clone()? };
-        Some((node.guresid.to_string(), cookie))
+        Some((node.guresid.to_string(), vec![cookie]))
     });
     let cookies = cookies.collect();
     Rendered { graph, objects, files, outputs, cookies, ports }
@@ -188,7 +188,7 @@ impl Rendered {
     /// The plaintexts of all cookies.
     async fn opened_cookies(&self) -> Vec<Json> {
         let references: Vec<SecretRef> =
-            self.cookies.values().map(|cookie| cookie.reference.clone()).collect();
+            self.cookies.values().flatten().map(|cookie| cookie.reference.clone()).collect();
         let texts = self.ports.secrets.open("local", &references).await.unwrap();
         texts.iter().map(|text| serde_json::from_str(text.expose()).unwrap()).collect()
     }

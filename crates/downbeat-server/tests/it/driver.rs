@@ -84,3 +84,15 @@ async fn what_is_wrong_with_a_driver() {
     viewer.get(DRIVERS).await.is(200);
     let _ = viewer.post(DRIVERS, driver()).await.refused(403, "API-403");
 }
+
+#[tokio::test]
+async fn the_inputs_of_terraform_are_described() {
+    let server = Server::start().await;
+    let all = server.admin().get(DRIVERS).await.json(200);
+    let all = all.as_array().unwrap();
+    let terraform = all.iter().find(|driver| driver["id"] == "terraform").unwrap();
+    let values = &terraform["inputs_schema"]["properties"]["values"]["properties"];
+    for name in ["script", "source", "files", "variables", "credentials_config", "timeout"] {
+        assert!(values[name].is_object(), "{name}: {terraform}");
+    }
+}

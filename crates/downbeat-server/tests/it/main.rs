@@ -29,6 +29,7 @@ mod routing;
 mod score;
 mod set;
 mod shop;
+mod terraform_state;
 mod token;
 mod typed_client;
 mod user;

@@ -16,3 +16,5 @@ mod samples;
 mod session;
 #[cfg(test)]
 mod terminal;
+#[cfg(test)]
+mod terraform;

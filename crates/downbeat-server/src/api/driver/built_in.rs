@@ -85,7 +85,10 @@ pub(crate) fn all() -> impl Iterator<Item = ResourceDriver> {
         id: (*id).to_owned(),
         r#type: (*resource_type).to_owned(),
         account_types: accounts.iter().map(|account| (*account).to_owned()).collect(),
-        inputs_schema: any_object(),
+        inputs_schema: match *id {
+            "terraform" => terraform_inputs(),
+            _ => any_object(),
+        },
         target: None,
         template: None,
     })
@@ -114,4 +117,60 @@ pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
 
 fn any_object() -> JsonMap {
     json!({ "type": "object" }).as_object().cloned().unwrap_or_default()
+}
+
+/// What `humanitec/terraform` understands (`docs/concepts/terraform.md`).
+fn terraform_inputs() -> JsonMap {
+    let text = json!({ "type": "string" });
+    let texts = json!({ "type": "object", "additionalProperties": text });
+    let any = json!({ "type": "object" });
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "values": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "script": text,
+                    "source": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "required": ["url"],
+                        "properties":
+                            { "url": text, "rev": text, "path": text, "username": text },
+                    },
+                    "files": texts,
+                    "variables": any,
+                    "credentials_config": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties":
+                            { "variables": texts, "environment": texts, "file": text },
+                    },
+                    "append_logs_to_error": { "type": ["boolean", "string"] },
+                    "manifests_output": text,
+                    "runner_mode": text,
+                    "runner": any,
+                    "timeout": { "type": ["integer", "string"], "minimum": 1, "maximum": 86400 },
+                },
+            },
+            "secrets": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "script": text,
+                    "source": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties": { "password": text, "ssh_key": text },
+                    },
+                    "files": texts,
+                    "variables": any,
+                    "account": { "type": ["object", "string"] },
+                    "runner": any,
+                },
+            },
+        },
+    });
+    schema.as_object().cloned().unwrap_or_default()
 }
