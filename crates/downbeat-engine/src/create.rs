@@ -322,7 +322,6 @@ fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
     let is_built_in = ["humanitec/", "downbeat/"].iter().any(|org| driver_type.starts_with(org));
     let runs = |name: &str| known.contains(&name) || builtin::changes_nothing(name);
     let other = builtin::alternatives(driver_type).iter().find(|other| runs(other.driver));
-    let is_built_in = ["humanitec/", "downbeat/"].iter().any(|org| driver_type.starts_with(org));
     let hint = match (other, downbeat_core::suggest::nearest(driver_type, known.iter().copied())) {
         (Some(other), _) => format!("Use {:?} instead: {}", other.driver, other.how),
         (None, None) if !is_built_in && at.drivers.remote.is_none() => {
@@ -330,10 +329,6 @@ fn unknown_driver(at: &Creation<'_>, node: &Node) -> NodeError {
                 .to_owned()
         }
         (None, Some(near)) => format!("Did you mean {near:?}?"),
-        (None, None) if !is_built_in && at.drivers.remote.is_none() => {
-            "A driver of an organization is called by a deployment only: deploy to see what it makes"
-                .to_owned()
-        }
         (None, None) => format!("Drivers that run here: {}", known.join(", ")),
     };
     NodeError {
