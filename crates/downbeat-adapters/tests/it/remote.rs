@@ -163,8 +163,8 @@ impl Memory for Kept {
 
 fn quick() -> Options {
     Options {
-        request_limit: Duration::from_millis(400),
-        time_limit: Duration::from_secs(4),
+        request_limit: Duration::from_secs(5),
+        time_limit: Duration::from_secs(20),
         first_delay: Duration::from_millis(5),
         usual_delay: Duration::from_millis(10),
         longest_delay: Duration::from_millis(40),
@@ -346,7 +346,7 @@ async fn a_driver_that_does_not_answer() {
 #[tokio::test]
 async fn a_driver_that_is_never_done() {
     let server = Server::start(vec![say(202, "", &json!({}))]);
-    let options = Options { time_limit: Duration::from_millis(100), ..quick() };
+    let options = Options { time_limit: Duration::from_millis(500), ..quick() };
     let answer = put_with(options, &server, None, &Kept::default()).await;
     let said = failed(answer, Code::DriverTimeout);
     assert!(said.contains("not done in time") && said.contains("still works"), "{said}");

@@ -487,4 +487,7 @@ fn the_example_driver_makes_buckets() {
     let folder = terminal.path("buckets").join(made["gu_res_id"].as_str().unwrap());
     assert!(folder.is_dir());
     assert_eq!(terminal.commits().len(), 1);
+    // It frees what it made.
+    terminal.ok("delete --app shop --yes");
+    assert!(!folder.exists());
 }
