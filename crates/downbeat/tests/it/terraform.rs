@@ -801,3 +801,63 @@ fn a_killed_server_goes_on_with_what_it_had_made() {
     assert!(said.out.contains(&id), "what was made is made again: {id}\n{}", said.out);
     assert!(!folder.join("lost").read_dir().is_ok_and(|lost| lost.count() > 0));
 }
+
+/// A resource that leaves a mark when it goes, if it may.
+fn leaving(mark: &Path, may_go: &Path) -> String {
+    format!(
+        "{SCRIPT}\nresource \"terraform_data\" \"last\" {{\n  provisioner \"local-exec\" {{\n    \
+         when = destroy\n    command = \"test -e '{}' && touch '{}'\"\n  }}\n}}",
+        may_go.display(),
+        mark.display()
+    )
+}
+
+#[test]
+fn deleting_an_application_destroys_what_the_code_made() {
+    let Some(terminal) = shop() else { return };
+    let mark = terminal.path("destroyed");
+    let script = leaving(&mark, &terminal.path("pg.yaml"));
+    terminal.write("pg.yaml", &definition(1, &script, ""));
+    terminal.ok("apply -f pg.yaml");
+    terminal.ok(&format!("{DEPLOY} web.yaml"));
+    // The definition is of no matter any more: what was made is known.
+    terminal.write("pg.yaml", &definition(1, "output \"x\" { value = 1 }", ""));
+    terminal.ok("apply -f pg.yaml");
+    assert!(!mark.exists());
+    let said = terminal.ok("delete --app shop --yes");
+    assert!(said.err.contains("freed postgres.default#modules.web.externals.db"), "{}", said.err);
+    assert!(mark.exists());
+    assert!(!terminal.manifests().join("environments/shop").exists());
+    let work = terminal.path(".local/share/downbeat/terraform/work");
+    assert_eq!(fs::read_dir(work).unwrap().count(), 0);
+}
+
+#[test]
+fn what_cannot_be_destroyed_is_named_and_can_be_left_alone() {
+    let Some(terminal) = shop() else { return };
+    let (mark, may_go) = (terminal.path("destroyed"), terminal.path("may go"));
+    terminal.write("pg.yaml", &definition(1, &leaving(&mark, &may_go), ""));
+    terminal.ok("apply -f pg.yaml");
+    terminal.ok(&format!("{DEPLOY} web.yaml"));
+    terminal.ok("api delete /orgs/local/apps/shop");
+    let mut said = terminal.ok("resources --app shop --env development");
+    for _ in 0..40 {
+        if said.err.contains("tried 1 times") {
+            break;
+        }
+        said = terminal.ok("resources --app shop --env development");
+    }
+    for part in ["pending: postgres.default#modules.web", "RES-101", "local-exec provisioner error"]
+    {
+        assert!(said.err.contains(part), "no {part:?} in\n{}", said.err);
+    }
+    assert!(!said.err.contains("hunter22"), "{}", said.err);
+    let refused = terminal.downbeat(&format!("{DEPLOY} web.yaml"));
+    assert!(refused.err.contains("is being deleted"), "{}", refused.err);
+    terminal
+        .ok("delete --app shop --env development --resource postgres#modules.web.externals.db \
+         --detach --reason gone --yes");
+    assert!(!mark.exists());
+    let gone = terminal.downbeat("resources --app shop --env development");
+    assert!(gone.err.contains("there is no application"), "{}", gone.err);
+}
