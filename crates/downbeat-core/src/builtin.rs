@@ -3,7 +3,7 @@
 
 mod alternative;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::json;
 
@@ -90,6 +90,15 @@ fn make(id: &str, resource_type: &str, driver_type: &str, values: Json) -> Defin
 /// The members of an object written above.
 fn object(value: Json) -> JsonMap {
     if let Json::Object(members) = value { members } else { JsonMap::new() }
+}
+
+/// The one name of a built-in driver that has two.
+#[must_use]
+pub fn canonical(driver_type: &str) -> Cow<'_, str> {
+    match driver_type.strip_prefix("downbeat/") {
+        Some(name) => Cow::Owned(format!("humanitec/{name}")),
+        None => Cow::Borrowed(driver_type),
+    }
 }
 
 /// Whether this driver runs here and changes nothing in the world: what it makes is gone when its

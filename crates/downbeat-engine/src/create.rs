@@ -216,7 +216,7 @@ async fn run_wave(
     if !external.is_empty() {
         let starting: Vec<(u32, String)> =
             external.iter().map(|step| (step.position, step.idempotency_key.clone())).collect();
-        at.journal.start(at.lease, &starting).await?;
+        at.journal.start(at.lease, at.row, &starting).await?;
         let mut effects = Vec::with_capacity(external.len());
         for step in &external {
             effects.push(effect(at, step));
@@ -385,7 +385,10 @@ async fn open_secrets(
 fn cookie_of<'a>(at: &Creation<'a>, node: &Node, guresid: &str) -> Option<&'a SecretRef> {
     let cookies = at.cookies.get(guresid)?;
     let definition = &node.definition;
-    let own = cookies.iter().find(|cookie| cookie.driver_type == definition.driver_type());
+    let own = {
+        let driver = builtin::canonical(definition.driver_type());
+        cookies.iter().find(|cookie| builtin::canonical(&cookie.driver_type) == driver)
+    };
     let taken_over = || cookies.first().filter(|_| definition.effective().in_place_driver_change);
     own.or_else(taken_over).map(|cookie| &cookie.reference)
 }

@@ -90,7 +90,12 @@ impl Journal for NoJournal {
         done(())
     }
 
-    fn start<'a>(&'a self, _: &'a Lease, _: &'a [(u32, String)]) -> Journalled<'a, ()> {
+    fn start<'a>(
+        &'a self,
+        _: &'a Lease,
+        _: &'a GraphRow,
+        _: &'a [(u32, String)],
+    ) -> Journalled<'a, ()> {
         done(())
     }
 

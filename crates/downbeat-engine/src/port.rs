@@ -669,8 +669,14 @@ pub trait Journal: Send + Sync {
     /// replaced, except for the results of nodes that are still part of the graph.
     fn graph<'a>(&'a self, lease: &'a Lease, graph: &'a GraphRow) -> Journalled<'a, ()>;
 
-    /// Notes that effects are about to start: position and idempotency key of each.
-    fn start<'a>(&'a self, lease: &'a Lease, nodes: &'a [(u32, String)]) -> Journalled<'a, ()>;
+    /// Notes that effects are about to start: position and idempotency key of each. From now on
+    /// the resources are known, and can be freed.
+    fn start<'a>(
+        &'a self,
+        lease: &'a Lease,
+        graph: &'a GraphRow,
+        nodes: &'a [(u32, String)],
+    ) -> Journalled<'a, ()>;
 
     /// Stores the cookie that a driver left while it works. From now on the resource is known, and
     /// can be freed.

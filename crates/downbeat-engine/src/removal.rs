@@ -32,6 +32,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// # Errors
 /// When the journal fails or the lease is lost. That a driver fails is journalled instead.
 pub async fn run(ports: &Ports, job: &RemovalJob) -> Result<(), JournalError> {
+    if job.attempt > 2 * ATTEMPTS {
+        let error = NodeError {
+            code: Code::Interrupted.to_string(),
+            message: format!("freeing {} ended its worker again and again", job.key),
+            hint: Some("The log of the server says what interrupted it".to_owned()),
+        };
+        return ports.removals.failed(job, &error, Again::WhenAsked).await;
+    }
+    // The lease may have been lost in the meantime: ask before anything happens outside.
+    ports.removals.renew(job).await?;
     let result = if job.driver_type == TARGET {
         clear_target(ports, job).await
     } else {

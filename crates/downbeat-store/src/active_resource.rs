@@ -113,25 +113,33 @@ pub async fn any_of_driver(
     scope: &OrgScope,
     driver_type: &str,
 ) -> Result<bool> {
-    // Was anything made by this driver?
-    let row = query("SELECT 1 FROM active_resource WHERE org_id = $1 AND driver_type = $2 LIMIT 1")
-        .bind(scope.org())
-        .bind(driver_type)
-        .fetch_optional(conn)
-        .await?;
+    // Was anything made by this driver that is still there?
+    let row = query(
+        "SELECT 1 FROM active_resource WHERE org_id = $1 AND driver_type = $2
+         UNION ALL
+         SELECT 1 FROM removal WHERE org_id = $1 AND driver_type = $2
+            AND state IN ('held', 'pending', 'given up') LIMIT 1",
+    )
+    .bind(scope.org())
+    .bind(driver_type)
+    .fetch_optional(conn)
+    .await?;
     Ok(row.is_some())
 }
 
-/// Whether the newest deployment of the environment has the resource in its graph. One that failed
-/// before it had a graph needs nothing.
+/// Whether the newest deployment of the environment has the resource in its graph, or the newest
+/// that succeeded: what runs is what that one delivered.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn is_needed(conn: &mut AnyConnection, scope: &EnvScope, guresid: &str) -> Result<bool> {
     // Is the resource a node of the environment's newest deployment?
     let row = query(
-        "SELECT 1 FROM environment e JOIN node n ON n.deployment_id = e.last_deploy_id \
-         WHERE e.org_id = $1 AND e.app_id = $2 AND e.id = $3 AND n.guresid = $4 LIMIT 1",
+        "SELECT 1 FROM environment e JOIN node n ON n.guresid = $4 \
+           AND (n.deployment_id = e.last_deploy_id OR n.deployment_id = \
+                (SELECT d.id FROM deployment d WHERE d.org_id = $1 AND d.app_id = $2 \
+                    AND d.env_id = $3 AND d.status = 'succeeded' ORDER BY d.number DESC LIMIT 1)) \
+         WHERE e.org_id = $1 AND e.app_id = $2 AND e.id = $3 LIMIT 1",
     )
     .bind(scope.org())
     .bind(scope.app())

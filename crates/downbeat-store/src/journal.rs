@@ -4,7 +4,11 @@
 //! worker has claimed the deployment and nothing is written. The lease's time is an optimisation
 //! (nobody else looks at the deployment before it is over), the epoch is correctness.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use downbeat_core::{
     DeploymentSet, Json, Manifest, ResourceKey, SecretRef,
@@ -250,9 +254,25 @@ impl SqlJournal {
         commit(tx).await
     }
 
-    async fn write_start(&self, lease: &Lease, nodes: &[(u32, String)]) -> Result<()> {
+    async fn write_start(
+        &self,
+        lease: &Lease,
+        graph: &GraphRow,
+        nodes: &[(u32, String)],
+    ) -> Result<()> {
         let mut tx = self.fenced(lease).await?;
+        let (env, env_type) = scope(&mut tx, lease).await?;
+        let known = active_resource::list(&mut tx, &env).await?;
+        let known: BTreeSet<&str> = known.iter().map(|one| one.guresid.as_str()).collect();
         for (position, key) in nodes {
+            // Whatever the driver says or does not say: it may have made something.
+            let node = graph.rows.get(*position as usize);
+            if let Some(node) = node.filter(|node| !known.contains(node.guresid.as_str())) {
+                let pending = NodeResult::default();
+                let row =
+                    Activation { env: &env, env_type: &env_type, lease, node, result: &pending };
+                activate(&mut tx, &row, "pending", self.now()).await?;
+            }
             // Its effect may happen from now on.
             query(
                 "UPDATE node SET state = 'running', attempt = attempt + 1, key = $3, started_at = $4
@@ -349,7 +369,7 @@ impl SqlJournal {
         let (status, delivery) = match ended {
             Ended::Succeeded(delivered) => {
                 let (env, _) = scope(&mut tx, lease).await?;
-                removal::release(&mut tx, &env, self.now()).await?;
+                removal::release(&mut tx, &env, &lease.deployment, self.now()).await?;
                 removal::prune(&mut tx, &env, &lease.deployment, self.clock.now()).await?;
                 ("succeeded", Some(written(delivered, "deployment", "delivery")?))
             }
@@ -647,8 +667,13 @@ impl Journal for SqlJournal {
         journalled(self.write_graph(lease, graph))
     }
 
-    fn start<'a>(&'a self, lease: &'a Lease, nodes: &'a [(u32, String)]) -> Journalled<'a, ()> {
-        journalled(self.write_start(lease, nodes))
+    fn start<'a>(
+        &'a self,
+        lease: &'a Lease,
+        graph: &'a GraphRow,
+        nodes: &'a [(u32, String)],
+    ) -> Journalled<'a, ()> {
+        journalled(self.write_start(lease, graph, nodes))
     }
 
     fn keep<'a>(

@@ -75,7 +75,8 @@ pub enum Left {
     Detached,
 }
 
-/// Asks for a resource to be freed by its driver; again for one that was given up.
+/// Asks for a resource to be freed by its driver; again for one that was given up. One that is
+/// pending keeps its pace.
 ///
 /// # Errors
 /// When the database fails.
@@ -91,9 +92,8 @@ pub async fn ask(tx: &mut Tx, scope: &EnvScope, key: &ResourceKey, asked: Asked<
           WHERE org_id = $1 AND app_id = $2 AND env_id = $3
             AND type = $4 AND class = $5 AND res_id = $6
          ON CONFLICT (guresid, driver_type) WHERE state IN ('held', 'pending', 'given up')
-         DO UPDATE SET state = 'pending', is_current = 1, cookie = excluded.cookie,
-                attempt = CASE removal.state WHEN 'pending' THEN removal.attempt ELSE 0 END,
-                lease_until = CASE removal.lease_owner WHEN '' THEN 0 ELSE removal.lease_until END",
+         DO UPDATE SET state = 'pending', is_current = 1,
+                attempt = CASE removal.state WHEN 'pending' THEN removal.attempt ELSE 0 END",
     )
     .bind(scope.org())
     .bind(scope.app())
@@ -138,10 +138,11 @@ pub async fn forget(
 ) -> Result<()> {
     // What was tried before is over.
     query(
-        "DELETE FROM removal WHERE guresid = $1 AND state IN ('held', 'pending', 'given up')
-            AND is_current = 1",
+        "DELETE FROM removal WHERE guresid = $1 AND driver_type = $2
+            AND state IN ('held', 'pending', 'given up')",
     )
     .bind(&resource.guresid)
+    .bind(&resource.driver_type)
     .execute(&mut **tx)
     .await?;
     let state = match left {
@@ -185,7 +186,7 @@ pub async fn ask_to_clear(
     resources: &[ActiveResource],
     asked: Asked<'_>,
 ) -> Result<()> {
-    if !resources.iter().any(|resource| resource.key() == cluster_key()) {
+    if cluster(&mut *tx, scope).await?.is_none() {
         return Ok(());
     }
     let all: Vec<&str> = resources.iter().map(|resource| resource.guresid.as_str()).collect();
@@ -254,7 +255,7 @@ pub async fn open(conn: &mut AnyConnection, scope: &EnvScope) -> Result<Vec<Stor
     .collect()
 }
 
-/// Tries again at once what waits for another attempt or was given up or held.
+/// Tries again at once what waits for another attempt or was given up.
 ///
 /// # Errors
 /// When the database fails.
@@ -265,7 +266,7 @@ pub async fn try_again(tx: &mut Tx, scope: &EnvScope, now: Timestamp) -> Result<
             SET attempt = CASE state WHEN 'pending' THEN attempt ELSE 0 END,
                 state = 'pending', lease_until = 0, changed_at = $4
           WHERE org_id = $1 AND app_id = $2 AND env_id = $3
-            AND state IN ('held', 'pending', 'given up') AND lease_owner = ''",
+            AND state IN ('pending', 'given up') AND lease_owner = ''",
     )
     .bind(scope.org())
     .bind(scope.app())
@@ -276,8 +277,11 @@ pub async fn try_again(tx: &mut Tx, scope: &EnvScope, now: Timestamp) -> Result<
     Ok(())
 }
 
-/// Frees what earlier drivers made of resources, now that a deployment has succeeded without it.
-pub(crate) async fn release(tx: &mut Tx, scope: &EnvScope, now: i64) -> Result<()> {
+/// Frees all that is held: the environment goes, so no deployment will come.
+///
+/// # Errors
+/// When the database fails.
+pub async fn release_all(tx: &mut Tx, scope: &EnvScope, now: Timestamp) -> Result<()> {
     // What was held is to be freed.
     query(
         "UPDATE removal SET state = 'pending', changed_at = $4
@@ -286,7 +290,83 @@ pub(crate) async fn release(tx: &mut Tx, scope: &EnvScope, now: i64) -> Result<(
     .bind(scope.org())
     .bind(scope.app())
     .bind(scope.env())
+    .bind(now.as_microsecond())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends an open removal and leaves the real thing alone; false when there is no such removal, or it
+/// is being worked on. The resource, if it still shows it, is forgotten.
+///
+/// # Errors
+/// When the database fails.
+pub async fn detach(tx: &mut Tx, scope: &EnvScope, id: &str, asked: Asked<'_>) -> Result<bool> {
+    // Which one is it?
+    let row = query(
+        "UPDATE removal SET state = 'detached', changed_at = $5, requested_by = $6
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3 AND id = $4
+            AND state IN ('held', 'pending', 'given up') AND lease_owner = ''
+         RETURNING *",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(id)
+    .bind(asked.at.as_microsecond())
+    .bind(asked.by)
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = row else { return Ok(false) };
+    forget_if_same(tx, scope, &row).await?;
+    Ok(true)
+}
+
+/// Forgets the active resource that a removal was about, unless another driver has it by now.
+async fn forget_if_same(tx: &mut Tx, scope: &EnvScope, removal: &AnyRow) -> Result<()> {
+    let key = key_of(removal)?;
+    // Is it still what this driver made?
+    let same = query(
+        "SELECT 1 FROM active_resource
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3
+            AND type = $4 AND class = $5 AND res_id = $6 AND guresid = $7 AND driver_type = $8",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(&*key.resource_type)
+    .bind(&*key.class)
+    .bind(&*key.id)
+    .bind(removal.text("guresid")?)
+    .bind(removal.text("driver_type")?)
+    .fetch_optional(&mut **tx)
+    .await?;
+    if same.is_some() && removal.flag("is_current")? {
+        active_resource::forget(tx, scope, &key).await?;
+    }
+    Ok(())
+}
+
+/// Frees what earlier drivers made of resources, now that a deployment has succeeded in which other
+/// drivers made them.
+pub(crate) async fn release(
+    tx: &mut Tx,
+    scope: &EnvScope,
+    deployment: &str,
+    now: i64,
+) -> Result<()> {
+    // What was held is to be freed. A resource that the deployment does not have is none of its
+    // business: what runs of it stays.
+    query(
+        "UPDATE removal SET state = 'pending', changed_at = $4
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3 AND state = 'held'
+            AND guresid IN (SELECT guresid FROM node WHERE deployment_id = $5)",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
     .bind(now)
+    .bind(deployment)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -367,7 +447,21 @@ impl Earlier {
             .execute(&mut **tx)
             .await?;
         }
-        if !self.external || node.definition.effective().in_place_driver_change {
+        if node.definition.effective().in_place_driver_change {
+            if self.open.iter().any(|(guresid, _)| *guresid == node.guresid) {
+                // It is taken over as it is, whatever an earlier deployment meant to do with it.
+                query(
+                    "UPDATE removal SET state = 'detached', changed_at = $2
+                      WHERE guresid = $1 AND state IN ('held', 'pending', 'given up')",
+                )
+                .bind(&node.guresid)
+                .bind(now)
+                .execute(&mut **tx)
+                .await?;
+            }
+            return Ok(());
+        }
+        if !self.external {
             return Ok(());
         }
         // Which driver made the resource last?
@@ -386,7 +480,7 @@ impl Earlier {
         .await?;
         let Some(row) = row else { return Ok(()) };
         let made_by = row.text("driver_type")?;
-        if made_by == driver_type || builtin::changes_nothing(&made_by) {
+        if builtin::changes_nothing(&made_by) || same(tx, scope, &made_by, driver_type).await? {
             return Ok(());
         }
         // What it made is not used any more when this deployment succeeds.
@@ -400,7 +494,8 @@ impl Earlier {
               WHERE org_id = $1 AND app_id = $2 AND env_id = $3
                 AND type = $4 AND class = $5 AND res_id = $6
              ON CONFLICT (guresid, driver_type) WHERE state IN ('held', 'pending', 'given up')
-             DO UPDATE SET cookie = excluded.cookie",
+             DO UPDATE SET cookie = excluded.cookie, is_current = 0, depends_on = '[]', attempt = 0,
+                    state = CASE removal.state WHEN 'given up' THEN 'held' ELSE removal.state END",
         )
         .bind(scope.org())
         .bind(scope.app())
@@ -415,6 +510,25 @@ impl Earlier {
         .await?;
         Ok(())
     }
+}
+
+/// Whether two drivers are the same under two names: an alias, or two registered drivers at one
+/// target. What the one made is what the other knows.
+async fn same(tx: &mut Tx, scope: &EnvScope, one: &str, other: &str) -> Result<bool> {
+    if builtin::canonical(one) == builtin::canonical(other) {
+        return Ok(true);
+    }
+    let org = scope.in_app().in_org();
+    let own = format!("{}/", org.org());
+    let mut targets = Vec::new();
+    for name in [one, other] {
+        let Some(id) = name.strip_prefix(&own) else { return Ok(false) };
+        let found = driver::find(&mut *tx, org, id).await?;
+        targets.push(found.map(|row| driver::registered(&row).target));
+    }
+    let mut targets =
+        targets.iter().map(|target| target.as_deref().map(|t| t.trim_end_matches('/')));
+    Ok(matches!((targets.next(), targets.next()), (Some(Some(a)), Some(Some(b))) if a == b))
 }
 
 fn from_row(row: &AnyRow) -> Result<StoredRemoval> {
@@ -519,9 +633,7 @@ impl SqlJournal {
         .bind(self.now())
         .execute(&mut *tx)
         .await?;
-        if row.flag("is_current")? && job.driver_type != TARGET {
-            active_resource::forget(&mut tx, &env, &job.key).await?;
-        }
+        forget_if_same(&mut tx, &env, &row).await?;
         let gone = environment::find(&mut tx, &env).await?;
         if gone.is_some_and(|env| env.status == "deleting") && open(&mut tx, &env).await?.is_empty()
         {
@@ -566,6 +678,13 @@ impl SqlJournal {
         // What the driver wants to know next time.
         query("UPDATE removal SET cookie = $2 WHERE id = $1")
             .bind(&job.id)
+            .bind(written(cookie, "removal", "cookie")?)
+            .execute(&mut *tx)
+            .await?;
+        // Also for a deployment that may need the resource again.
+        query("UPDATE active_resource SET cookie = $3 WHERE guresid = $1 AND driver_type = $2")
+            .bind(&job.guresid)
+            .bind(&job.driver_type)
             .bind(written(cookie, "removal", "cookie")?)
             .execute(&mut *tx)
             .await?;
@@ -619,15 +738,19 @@ async fn job(tx: &mut Tx, row: &AnyRow) -> Result<RemovalJob> {
     })
 }
 
-/// What the cluster of an environment put out in the deployment that provisioned it last.
+/// What the cluster of an environment put out in the deployment that was delivered last; nothing
+/// when none was.
 async fn cluster(conn: &mut AnyConnection, env: &EnvScope) -> Result<Option<Outputs>> {
     let key = cluster_key();
     // What came of the cluster's node?
     let row = query(
-        "SELECT n.result FROM active_resource a
-           JOIN node n ON n.deployment_id = a.deploy_id AND n.guresid = a.guresid
-          WHERE a.org_id = $1 AND a.app_id = $2 AND a.env_id = $3
-            AND a.type = $4 AND a.class = $5 AND a.res_id = $6 AND n.result IS NOT NULL",
+        "SELECT n.result FROM environment e
+           JOIN deployment d ON d.org_id = e.org_id AND d.app_id = e.app_id AND d.env_id = e.id
+                AND d.created_at >= e.created_at AND d.status = 'succeeded'
+           JOIN node n ON n.deployment_id = d.id
+          WHERE e.org_id = $1 AND e.app_id = $2 AND e.id = $3
+            AND n.type = $4 AND n.class = $5 AND n.res_id = $6 AND n.result IS NOT NULL
+          ORDER BY d.number DESC LIMIT 1",
     )
     .bind(env.org())
     .bind(env.app())

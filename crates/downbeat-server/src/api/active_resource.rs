@@ -29,6 +29,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(delete))
         .routes(routes!(pin))
         .routes(routes!(list_removals))
+        .routes(routes!(end_removal))
 }
 
 /// Which resources to list.
@@ -135,10 +136,56 @@ async fn delete(
             "Send `detach=true` to forget the resource, and delete the real thing by hand.",
         ));
     }
+    let open = removals::open(&mut tx, &scope).await?.into_iter();
+    let given_up = open
+        .filter(|one| one.state == "given up" && one.guresid == row.guresid)
+        .find(|one| one.driver_type == row.driver_type);
     removals::ask(&mut tx, &scope, &key, asked).await?;
     commit(tx).await?;
     state.wake.wake();
-    Ok(StatusCode::ACCEPTED)
+    let Some(given_up) = given_up else { return Ok(StatusCode::ACCEPTED) };
+    let why = given_up.error.as_ref().and_then(|error| error.get("message")?.as_str());
+    let why = why.unwrap_or("its driver failed");
+    Err(Problem::conflict(format!("The resource `{key}` could not be freed: {why}"))
+        .with_hint("It is tried again from now on. `detach=true` leaves the real thing alone."))
+}
+
+/// Ends a removal and leaves the real thing alone (an extension of v1).
+#[utoipa::path(
+    delete, path = "/orgs/{orgId}/apps/{appId}/envs/{envId}/resources/removals/{removalId}",
+    operation_id = "endRemoval", tag = "ActiveResource",
+    responses(
+        (status = 204, description = "The removal is over; the real thing stays."),
+        (
+            status = 409, body = downbeat_api::ErrorBody,
+            description = "It is over already, or a worker is at it.",
+        ),
+    ),
+    extensions(("x-downbeat-extension" = json!(true))),
+)]
+async fn end_removal(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((org, app, env, id)): Path<(String, String, String, String)>,
+) -> Result<StatusCode> {
+    let scope = caller.may_change(&org)?.app(&app).env(&env);
+    let mut tx = state.db.write().await?;
+    environment::require(&mut tx, &scope).await?;
+    let known = removals::list(&mut tx, &scope).await?;
+    if !known.iter().any(|one| one.id == id) {
+        return Err(Problem::not_found("removal", &id));
+    }
+    let asked = Asked { by: caller.id(), reason: "", forced: false, at: state.now() };
+    if !removals::detach(&mut tx, &scope, &id, asked).await? {
+        return Err(Problem::conflict(format!(
+            "The removal `{id}` is over already, or a worker is at it."
+        ))
+        .with_hint("Look at it with `GET …/resources/removals`, then repeat the call."));
+    }
+    environment::end_if_empty(&mut tx, &scope).await?;
+    commit(tx).await?;
+    state.wake.wake();
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Longest reason that is kept.

@@ -141,8 +141,8 @@ pub(super) async fn remove(tx: &mut Tx, scope: &EnvScope, asked: Asked<'_>) -> R
                 removal::ask(tx, scope, &resource.key(), asked).await?;
             }
         }
-        // What was held for a deployment that may come does not wait for it any more.
-        removal::try_again(tx, scope, asked.at).await?;
+        // No deployment will come that what is held could wait for.
+        removal::release_all(tx, scope, asked.at).await?;
     }
     let open = removal::open(tx, scope).await?;
     if open.is_empty() {
@@ -169,6 +169,10 @@ pub(super) async fn given_up(
     scope: &EnvScope,
     now: Timestamp,
 ) -> Result<Option<Problem>> {
+    let deleting = store::find(tx, scope).await?.is_some_and(|row| row.status == super::DELETING);
+    if !deleting {
+        return Ok(None);
+    }
     let open = removal::open(tx, scope).await?.into_iter();
     let left: Vec<_> = open.filter(|row| row.state == "given up").collect();
     let Some(first) = left.first() else { return Ok(None) };
@@ -185,8 +189,8 @@ pub(super) async fn given_up(
     Ok(Some(
         Problem::conflict(message)
             .with_hint(
-                "It is tried again from now on. To leave a real thing alone, delete its resource \
-                 with `detach=true`.",
+                "It is tried again from now on. To leave a real thing alone, end its removal with \
+                 `DELETE …/resources/removals/{id}`.",
             )
             .with_detail("left", serde_json::to_value(left).unwrap_or_default()),
     ))

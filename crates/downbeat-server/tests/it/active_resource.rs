@@ -178,7 +178,9 @@ async fn a_resource_is_freed_by_its_driver_and_a_record_of_it_stays() {
     assert_eq!(removal["error"]["message"], "the cloud said no");
     assert_eq!(removal["attempts"], 1);
     assert_eq!(engine::free(&server).await, Vec::<String>::new());
-    // Asked again, it is tried again.
+    // Asked again, it says why, and is tried again.
+    let refused = admin.delete(&format!("{path}?force=true")).await.refused(409, "API-409");
+    assert!(refused.contains("the cloud said no"), "{refused}");
     admin.delete(&format!("{path}?force=true")).await.is(202);
     assert_eq!(engine::free(&server).await, ["dns.default#shared.site"]);
     assert_eq!(dns(&admin).await, Value::Null);

@@ -96,8 +96,13 @@ impl Journal for Dying {
     fn graph<'a>(&'a self, lease: &'a Lease, graph: &'a GraphRow) -> Journalled<'a, ()> {
         self.write(self.journal.graph(lease, graph))
     }
-    fn start<'a>(&'a self, lease: &'a Lease, nodes: &'a [(u32, String)]) -> Journalled<'a, ()> {
-        self.write(self.journal.start(lease, nodes))
+    fn start<'a>(
+        &'a self,
+        lease: &'a Lease,
+        graph: &'a GraphRow,
+        nodes: &'a [(u32, String)],
+    ) -> Journalled<'a, ()> {
+        self.write(self.journal.start(lease, graph, nodes))
     }
     fn keep<'a>(
         &'a self,
@@ -470,7 +475,7 @@ async fn a_stale_owner_changes_nothing() {
         Journal::renew(&*stale, &old).await,
         stale.phase(&old, Phase::Read).await,
         stale.graph(&old, &row).await,
-        stale.start(&old, &[(0, "k".to_owned())]).await,
+        stale.start(&old, &row, &[(0, "k".to_owned())]).await,
         stale.record(&old, &row, &records).await,
         stale.finish(&old, &failed).await,
         stale.load(&old).await.map(|_| ()),
