@@ -261,3 +261,72 @@ async fn a_deployment_that_prunes_frees_what_it_does_not_need() {
         "{states:?}"
     );
 }
+
+#[tokio::test]
+async fn what_runs_is_needed_although_the_last_deployment_failed() {
+    let (server, admin) = made_outside().await;
+    let path = format!("{DEV}/resources/dns/shared.site");
+    // It failed before it had a graph; what was delivered before still runs.
+    admin.post(&format!("{DEV}/deploys"), json!({"set_id": "0"})).await.is(201);
+    engine::fail(&server).await;
+    let _ = admin.delete(&path).await.refused(409, "API-409");
+    // With a graph that does not have it, too.
+    admin.post(&format!("{DEV}/deploys"), json!({"set_id": "0"})).await.is(201);
+    engine::provision_and_fail(&server).await;
+    let _ = admin.delete(&path).await.refused(409, "API-409");
+}
+
+#[tokio::test]
+async fn another_name_of_a_driver_frees_nothing() {
+    let (server, admin) = made_outside().await;
+    let change = json!({"name": "dns", "driver_type": "downbeat/terraform"});
+    admin.put("/orgs/acme/resources/defs/any-dns", change).await.is(200);
+    admin.post(&format!("{DEV}/deploys"), json!({})).await.is(201);
+    engine::succeed(&server).await;
+    let removals = admin.get(&format!("{DEV}/resources/removals")).await.json(200);
+    assert_eq!(removals, json!([]));
+}
+
+#[tokio::test]
+async fn what_is_held_is_not_freed_by_what_does_not_replace_it() {
+    let (server, admin) = made_outside().await;
+    let removals = format!("{DEV}/resources/removals");
+    let deploys = format!("{DEV}/deploys");
+    let change = json!({"name": "dns", "driver_type": "humanitec/echo"});
+    admin.put("/orgs/acme/resources/defs/any-dns", change).await.is(200);
+    admin.post(&deploys, json!({})).await.is(201);
+    engine::provision_and_fail(&server).await;
+    let held = admin.get(&removals).await.json(200)[0].clone();
+    assert_eq!(held["state"], "held");
+    // A deployment without the resource keeps it, as every resource.
+    admin.post(&deploys, json!({"set_id": "0"})).await.is(201);
+    engine::succeed(&server).await;
+    assert_eq!(admin.get(&removals).await.json(200)[0]["state"], "held");
+    // A deletion that is refused begins nothing.
+    admin.post(&deploys, json!({})).await.is(201);
+    let _ = admin.delete(shop::SHOP).await.refused(409, "API-409");
+    assert_eq!(admin.get(&removals).await.json(200)[0]["state"], "held");
+    engine::fail(&server).await;
+    assert_eq!(engine::free(&server).await, Vec::<String>::new());
+    // Somebody may end it, and leave the real thing alone.
+    let one = format!("{removals}/{}", held["id"].as_str().unwrap());
+    admin.delete(&one).await.is(204);
+    assert_eq!(admin.get(&removals).await.json(200)[0]["state"], "detached");
+    let _ = admin.delete(&one).await.refused(409, "API-409");
+    let _ = admin.delete(&format!("{removals}/none")).await.refused(404, "API-404");
+    assert_ne!(dns(&admin).await, Value::Null, "the resource lives on");
+}
+
+#[tokio::test]
+async fn what_was_never_delivered_need_not_be_cleared() {
+    let (server, admin) = shop::open().await;
+    shop::define(&admin).await;
+    let change = json!({"name": "dns", "driver_type": "humanitec/terraform"});
+    admin.put("/orgs/acme/resources/defs/any-dns", change).await.is(200);
+    let delta = shop::delta(&admin).await;
+    admin.post(&format!("{DEV}/deploys"), json!({"delta_id": delta})).await.is(201);
+    engine::provision_and_fail(&server).await;
+    admin.delete(shop::SHOP).await.is(202);
+    assert_eq!(engine::free(&server).await, ["dns.default#shared.site"]);
+    admin.delete(shop::SHOP).await.is(404);
+}
