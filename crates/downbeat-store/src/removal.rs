@@ -53,6 +53,15 @@ pub struct StoredRemoval {
     pub changed_at: Timestamp,
 }
 
+impl StoredRemoval {
+    /// Why the last attempt failed, in one sentence.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        let message = self.error.as_ref().and_then(|error| error.get("message")?.as_str());
+        message.unwrap_or("its driver failed")
+    }
+}
+
 /// Who asks for a removal, and why.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
@@ -137,14 +146,7 @@ pub async fn forget(
     asked: Asked<'_>,
 ) -> Result<()> {
     // What was tried before is over.
-    query(
-        "DELETE FROM removal WHERE guresid = $1 AND driver_type = $2
-            AND state IN ('held', 'pending', 'given up')",
-    )
-    .bind(&resource.guresid)
-    .bind(&resource.driver_type)
-    .execute(&mut **tx)
-    .await?;
+    drop_open(tx, &resource.guresid, &resource.driver_type).await?;
     let state = match left {
         Left::Forgotten => "forgotten",
         Left::Detached => "detached",
@@ -173,6 +175,20 @@ pub async fn forget(
     .execute(&mut **tx)
     .await?;
     active_resource::forget(tx, scope, &resource.key()).await
+}
+
+/// Drops the open removal of what a driver made of a resource.
+async fn drop_open(tx: &mut Tx, guresid: &str, driver_type: &str) -> Result<()> {
+    // It is not to be freed any more, and nothing is recorded.
+    query(
+        "DELETE FROM removal WHERE guresid = $1 AND driver_type = $2
+            AND state IN ('held', 'pending', 'given up')",
+    )
+    .bind(guresid)
+    .bind(driver_type)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Asks for an environment to be taken out of its target, before anything in it is freed. Nothing
@@ -438,14 +454,7 @@ impl Earlier {
         let known = (node.guresid.clone(), driver_type.to_owned());
         if self.open.remove(&known) {
             // It is needed again.
-            query(
-                "DELETE FROM removal WHERE guresid = $1 AND driver_type = $2
-                    AND state IN ('held', 'pending', 'given up')",
-            )
-            .bind(&known.0)
-            .bind(&known.1)
-            .execute(&mut **tx)
-            .await?;
+            drop_open(tx, &known.0, &known.1).await?;
         }
         if node.definition.effective().in_place_driver_change {
             if self.open.iter().any(|(guresid, _)| *guresid == node.guresid) {
@@ -634,12 +643,7 @@ impl SqlJournal {
         .execute(&mut *tx)
         .await?;
         forget_if_same(&mut tx, &env, &row).await?;
-        let gone = environment::find(&mut tx, &env).await?;
-        if gone.is_some_and(|env| env.status == "deleting") && open(&mut tx, &env).await?.is_empty()
-        {
-            environment::delete(&mut tx, &env).await?;
-            end_application(&mut tx, env.in_app()).await?;
-        }
+        end_environment(&mut tx, &env).await?;
         commit(tx).await
     }
 
@@ -690,6 +694,20 @@ impl SqlJournal {
             .await?;
         commit(tx).await
     }
+}
+
+/// Removes an environment that is being deleted and of which nothing is left to free, and its
+/// application if that is being deleted too.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_environment(tx: &mut Tx, scope: &EnvScope) -> Result<()> {
+    let env = environment::find(&mut *tx, scope).await?;
+    if env.is_some_and(|env| env.status == "deleting") && open(&mut *tx, scope).await?.is_empty() {
+        environment::delete(tx, scope).await?;
+        end_application(tx, scope.in_app()).await?;
+    }
+    Ok(())
 }
 
 /// Removes an application that is being deleted and has no environments left.

@@ -122,7 +122,7 @@ async fn delete(
     if detach || pure {
         let left = if pure { Left::Forgotten } else { Left::Detached };
         removals::forget(&mut tx, &scope, &row, left, asked).await?;
-        environment::end_if_empty(&mut tx, &scope).await?;
+        removals::end_environment(&mut tx, &scope).await?;
         commit(tx).await?;
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -144,8 +144,7 @@ async fn delete(
     commit(tx).await?;
     state.wake.wake();
     let Some(given_up) = given_up else { return Ok(StatusCode::ACCEPTED) };
-    let why = given_up.error.as_ref().and_then(|error| error.get("message")?.as_str());
-    let why = why.unwrap_or("its driver failed");
+    let why = given_up.why();
     Err(Problem::conflict(format!("The resource `{key}` could not be freed: {why}"))
         .with_hint("It is tried again from now on. `detach=true` leaves the real thing alone."))
 }
@@ -182,7 +181,7 @@ async fn end_removal(
         ))
         .with_hint("Look at it with `GET …/resources/removals`, then repeat the call."));
     }
-    environment::end_if_empty(&mut tx, &scope).await?;
+    removals::end_environment(&mut tx, &scope).await?;
     commit(tx).await?;
     state.wake.wake();
     Ok(StatusCode::NO_CONTENT)

@@ -254,11 +254,10 @@ async fn ready(tx: &mut Tx, scope: &EnvScope, environment: &EnvironmentRow) -> R
     let given_up = open.iter().find(|removal| removal.state == "given up");
     if let (Some(_), Some(left)) = (pending, given_up) {
         // What is pending may wait for it.
-        let why = left.error.as_ref().and_then(|error| error.get("message")?.as_str());
         return Err(Problem::conflict(format!(
             "Resources of the environment `{env}` are being deleted, and `{}` cannot be freed: {}",
             left.key,
-            why.unwrap_or("its driver failed")
+            left.why()
         ))
         .with_hint(format!(
             "Delete the resource again to have it tried again, or end its removal and leave the \

@@ -152,16 +152,6 @@ pub(super) async fn remove(tx: &mut Tx, scope: &EnvScope, asked: Asked<'_>) -> R
     Ok(Deletion::UnderWay)
 }
 
-/// Forgets an environment that is being deleted and of which nothing is left.
-pub(super) async fn end_if_empty(tx: &mut Tx, scope: &EnvScope) -> Result<()> {
-    let deleting = store::find(tx, scope).await?.is_some_and(|row| row.status == super::DELETING);
-    if deleting && removal::open(tx, scope).await?.is_empty() {
-        store::delete(tx, scope).await?;
-        removal::end_application(tx, scope.in_app()).await?;
-    }
-    Ok(())
-}
-
 /// What of a deletion could not be done, after many attempts: the answer that says so. It is tried
 /// again all the same.
 pub(super) async fn given_up(
@@ -177,12 +167,11 @@ pub(super) async fn given_up(
     let left: Vec<_> = open.filter(|row| row.state == "given up").collect();
     let Some(first) = left.first() else { return Ok(None) };
     let (env, count) = (scope.env(), left.len());
-    let why = first.error.as_ref().and_then(|error| error.get("message")?.as_str());
     let message = format!(
         "{count} of the resources of the environment `{env}` cannot be freed; the first is \
          `{}`: {}",
         first.key,
-        why.unwrap_or("its driver failed")
+        first.why()
     );
     removal::try_again(tx, scope, now).await?;
     let left: Vec<_> = left.into_iter().map(super::active_resource::removal).collect();
