@@ -1,12 +1,18 @@
 //! The `k8s-cluster` family: how to reach the cluster of an environment.
 //!
 //! These drivers connect, they do not create. Outputs are the inputs plus `cluster_type`, which
-//! chooses the [target](downbeat_engine::Target).
+//! chooses the [target](downbeat_engine::Target). Without `credentials` those of the driver account
+//! open the cluster.
 
 use downbeat_core::{Code, Json};
-use downbeat_engine::{DriverError, PureDriver, Request, Response};
+use downbeat_engine::{DriverError, PureDriver, Request, Response, SecretOutput};
 
 use crate::echo::passed_on;
+
+/// The secret output that opens the cluster.
+const CREDENTIALS: &str = "/credentials";
+/// The secret input that stands in for it.
+const ACCOUNT: &str = "/account";
 
 /// A driver for one kind of cluster.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +43,22 @@ impl PureDriver for Cluster {
         false
     }
 
+    fn takes_account(&self) -> bool {
+        true
+    }
+
     fn compute(&self, request: &Request<'_>) -> Result<Response, DriverError> {
         let mut response = passed_on(request)?;
+        let is_given =
+            |at: &String| at == CREDENTIALS || at.starts_with(&format!("{CREDENTIALS}/"));
+        if !response.secrets.keys().any(is_given) {
+            for (at, text) in request.secret_texts {
+                if let Some(member) = at.strip_prefix(ACCOUNT) {
+                    let output = SecretOutput::Text(text.clone());
+                    response.secrets.insert(format!("{CREDENTIALS}{member}"), output);
+                }
+            }
+        }
         let missing: Vec<&str> = self
             .required
             .iter()

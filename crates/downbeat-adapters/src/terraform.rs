@@ -212,7 +212,7 @@ impl Terraform {
                 )),
             };
         };
-        let inputs = inputs::from_cookie(cookie)?;
+        let inputs = inputs::from_cookie(cookie, removal.account)?;
         let mut run = self.begin(guresid, &inputs).await?;
         let args = ["-auto-approve", "-input=false", "-no-color"].map(OsString::from);
         run.call("destroy", &args).await?;

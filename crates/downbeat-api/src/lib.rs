@@ -7,6 +7,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 
+pub mod account;
 pub mod active_resource;
 pub mod application;
 pub mod definition;

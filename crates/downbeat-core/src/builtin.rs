@@ -2,12 +2,14 @@
 //! templates over another driver.
 
 mod alternative;
+mod driver;
 
 use std::{borrow::Cow, sync::Arc};
 
 use serde_json::json;
 
 pub use alternative::{Alternative, alternatives};
+pub use driver::{ANY_TYPE, Driver, driver, drivers};
 
 use crate::{
     Criteria, Definition, Json, JsonMap,

@@ -99,6 +99,8 @@ codes! {
     Unresolvable = "RES-009",
     /// Two criteria match equally well.
     Tie = "RES-010",
+    /// The driver account cannot be used.
+    Account = "RES-011",
 
     /// The driver failed.
     Driver = "RES-101",

@@ -10,6 +10,7 @@
 //!                    └─ patch, pointer
 //! ```
 
+pub mod account;
 pub mod assemble;
 pub mod builtin;
 pub mod code;

@@ -603,8 +603,8 @@ impl InDefinition<'_> {
         let plain = |text: String| Ok(Some(Resolved::Plain(Json::String(text))));
         match placeholder.rest(2) {
             ["guresid"] => plain(node.guresid.to_string()),
-            ["account"] => match &node.definition.body.driver_account {
-                Some(account) => plain(account.clone()),
+            ["account"] => match account(self.facts, node)? {
+                Some(account) => plain(account),
                 None => Ok(None),
             },
             ["outputs", path @ ..] | ["values", path @ ..] => {
@@ -632,6 +632,39 @@ impl InDefinition<'_> {
             ),
             _ => missing_output(placeholder, key, name, self.outputs.outputs(at).as_deref()),
         }
+    }
+}
+
+/// The id of the driver account of a node; none when its definition names none.
+///
+/// A definition can name the account of another resource (`${resources['x'].account}`, spec 05). It
+/// is known before anything is provisioned.
+///
+/// # Errors
+/// When the placeholder reads anything else.
+pub fn account(facts: &Facts<'_>, node: &Node) -> Result<Option<String>, Error> {
+    let Some(text) = &node.definition.body.driver_account else { return Ok(None) };
+    if !text.contains("${") {
+        return Ok(Some(text.clone()));
+    }
+    let only = || Some("`driver_account` can read `.account` of another resource".to_owned());
+    let found = string(text, &InDefinition { facts, node, outputs: &NothingYet });
+    match found.map_err(|error| Error { hint: error.hint.clone().or_else(only), ..error })? {
+        Resolved::Plain(Json::String(account)) => Ok(Some(account)),
+        _ => Err(Error::new(
+            Code::Account,
+            format!("driver_account {text:?} is not the id of an account"),
+            Some("Write the id of a resource account, or ${resources['…'].account}".to_owned()),
+        )),
+    }
+}
+
+/// No resource has outputs yet.
+struct NothingYet;
+
+impl OutputsOf for NothingYet {
+    fn outputs(&self, _: NodeIndex) -> Option<Cow<'_, Outputs>> {
+        None
     }
 }
 

@@ -25,7 +25,7 @@ use futures_util::{StreamExt, stream};
 use crate::{
     parallel,
     port::{
-        BoxFuture, Cookie, CookieChange, Driver, DriverError, Drivers, GraphRow, Journal,
+        Account, BoxFuture, Cookie, CookieChange, Driver, DriverError, Drivers, GraphRow, Journal,
         JournalError, Lease, Memory, NodeError, NodeRecord, NodeResult, RegisteredDriver, Request,
         Response, SecretOutput, Secrets,
     },
@@ -62,6 +62,8 @@ pub struct Creation<'a> {
     pub cookies: &'a BTreeMap<String, Vec<Cookie>>,
     /// Drivers that the organization registered.
     pub registered: &'a BTreeMap<String, RegisteredDriver>,
+    /// Accounts of the organization; none when they are not known.
+    pub accounts: Option<&'a BTreeMap<String, Account>>,
 }
 
 /// What came of the nodes.
@@ -124,6 +126,18 @@ impl Step<'_> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Brings the credentials of the account to the secret inputs.
+    fn add_account(&mut self, credentials: &Secret) {
+        let secrets = &mut self.prepared.secrets;
+        secrets.secrets.retain(|at, _| !is_below(ACCOUNT, at));
+        self.texts.retain(|at, _| !is_below(ACCOUNT, at));
+        let (shape, texts) = account_texts(credentials);
+        self.texts.extend(texts);
+        if let Json::Object(members) = &mut secrets.value {
+            members.insert("account".to_owned(), shape);
+        }
+    }
+
     fn request(&self) -> Request<'_> {
         Request {
             guresid: &self.guresid,
@@ -137,6 +151,51 @@ impl Step<'_> {
             seed: self.seed,
             idempotency_key: &self.idempotency_key,
             target: self.target,
+        }
+    }
+}
+
+/// Where the credentials of the driver account are in the secret inputs (spec 06 section 1).
+const ACCOUNT: &str = "/account";
+
+/// The credentials of an account, with each leaf apart: the shape, and JSON pointer to plaintext.
+/// What is not a text becomes one.
+pub(crate) fn account_texts(credentials: &Secret) -> (Json, BTreeMap<String, Secret>) {
+    let mut shape = serde_json::from_str(credentials.expose()).unwrap_or_default();
+    let mut texts = BTreeMap::new();
+    take_texts(&mut shape, &mut ACCOUNT.to_owned(), &mut texts);
+    (shape, texts)
+}
+
+fn is_below(parent: &str, pointer: &str) -> bool {
+    pointer.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Takes the leaves out of a tree of secrets: what stays is its shape, with `null` for each.
+fn take_texts(value: &mut Json, at: &mut String, texts: &mut BTreeMap<String, Secret>) {
+    let length = at.len();
+    match value {
+        Json::Null => {}
+        Json::Object(members) => {
+            for (name, member) in members.iter_mut() {
+                patch::push_token(at, name);
+                take_texts(member, at, texts);
+                at.truncate(length);
+            }
+        }
+        Json::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                patch::push_token(at, &index.to_string());
+                take_texts(item, at, texts);
+                at.truncate(length);
+            }
+        }
+        leaf => {
+            let text = match std::mem::take(leaf) {
+                Json::String(text) => text,
+                other => other.to_string(),
+            };
+            texts.insert(at.clone(), Secret::new(text));
         }
     }
 }
@@ -172,6 +231,8 @@ pub async fn create(
             outputs: &results,
             types: at.types,
             schemas: at.schemas,
+            accounts: at.accounts,
+            registered: at.registered,
         };
         let outcomes = run_wave(at, &context, &wave, earlier).await?;
         let mut next = Vec::new();
@@ -357,6 +418,9 @@ async fn open_secrets(
         if step.driver.opens_secrets() {
             wanted.extend(exprs.values().flat_map(SecretExpr::references).cloned());
         }
+        let account = step.prepared.account.as_ref().filter(|_| step.driver.takes_account());
+        wanted.extend(account.cloned());
+        let has_account = account.is_some();
         if wanted.is_empty() {
             // Secret inputs can also be plain text without any reference.
             step.texts = texts(exprs, &mut std::iter::empty());
@@ -368,6 +432,9 @@ async fn open_secrets(
                 step.cookie = cookie.and_then(|_| opened.next());
                 if step.driver.opens_secrets() {
                     step.texts = texts(exprs, &mut opened);
+                }
+                if let Some(credentials) = opened.next().filter(|_| has_account) {
+                    step.add_account(&credentials);
                 }
             }
             Err(error) => failed.push((number, error)),

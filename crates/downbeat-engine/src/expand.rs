@@ -124,7 +124,12 @@ mod tests {
     }
 
     fn driver(target: &str, template: Json) -> RegisteredDriver {
-        RegisteredDriver { target: target.to_owned(), inputs_schema: Json::Null, template }
+        RegisteredDriver {
+            target: target.to_owned(),
+            inputs_schema: Json::Null,
+            account_types: Vec::new(),
+            template,
+        }
     }
 
     fn expanded(driver_type: &str) -> Arc<Definition> {

@@ -56,6 +56,7 @@ pub fn loaded(set: DeploymentSet, definitions: Index) -> Loaded {
         pins: BTreeMap::new(),
         cookies: BTreeMap::new(),
         registered: BTreeMap::new(),
+        accounts: None,
         kept: Vec::new(),
         results: BTreeMap::new(),
     }

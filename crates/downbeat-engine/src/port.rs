@@ -36,7 +36,8 @@ pub struct Request<'a> {
     pub secrets: &'a Json,
     /// Secret driver inputs: JSON pointer to the expression of each leaf.
     pub secret_exprs: &'a BTreeMap<String, SecretExpr>,
-    /// The same leaves in plaintext; empty for a driver that does not open secrets.
+    /// The same leaves in plaintext; empty for a driver that does not open secrets. The credentials
+    /// of the driver account are below `/account`.
     pub secret_texts: &'a BTreeMap<String, Secret>,
     /// What the driver stored last time.
     pub cookie: Option<&'a Secret>,
@@ -57,6 +58,8 @@ pub struct Removal<'a> {
     pub key: &'a ResourceKey,
     /// What the driver stored last time.
     pub cookie: Option<&'a Secret>,
+    /// The credentials of its account as they are now, a JSON object; none when it had no account.
+    pub account: Option<&'a Secret>,
     /// Where a driver that an organization registered listens; empty for a built-in one.
     pub target: &'a str,
 }
@@ -152,6 +155,11 @@ pub trait PureDriver: Send + Sync {
         true
     }
 
+    /// Whether the credentials of its account are given to it.
+    fn takes_account(&self) -> bool {
+        self.opens_secrets()
+    }
+
     /// The answer.
     ///
     /// # Errors
@@ -212,6 +220,15 @@ impl Driver {
     pub fn opens_secrets(&self) -> bool {
         match self {
             Self::Pure(driver) => driver.opens_secrets(),
+            Self::External(_) => true,
+        }
+    }
+
+    /// Whether the credentials of its account are given to it.
+    #[must_use]
+    pub fn takes_account(&self) -> bool {
+        match self {
+            Self::Pure(driver) => driver.takes_account(),
             Self::External(_) => true,
         }
     }
@@ -492,11 +509,22 @@ pub struct Loaded {
     pub cookies: BTreeMap<String, Vec<Cookie>>,
     /// Drivers that the organization registered, by reference (`<org>/<id>`).
     pub registered: BTreeMap<String, RegisteredDriver>,
+    /// Accounts of the organization, by id; none where accounts are not known: rendering.
+    pub accounts: Option<BTreeMap<String, Account>>,
     /// Resources of the environment that have manifests in the target and keep them, whether or
     /// not this deployment needs them.
     pub kept: Vec<KeptResource>,
     /// Results that an earlier attempt of this deployment journalled, by GUResID.
     pub results: BTreeMap<String, NodeResult>,
+}
+
+/// An account of an organization at a cloud or another service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its type, for example `aws`.
+    pub account_type: String,
+    /// Where its credentials are kept: one secret, a JSON object.
+    pub credentials: SecretRef,
 }
 
 /// A driver that an organization registered.
@@ -506,6 +534,8 @@ pub struct RegisteredDriver {
     pub target: String,
     /// What its inputs have to look like; null without a schema.
     pub inputs_schema: Json,
+    /// The types of accounts that it takes.
+    pub account_types: Vec<String>,
     /// For one that stands for another: the template of that one's inputs; null without one.
     pub template: Json,
 }
@@ -733,6 +763,8 @@ pub struct RemovalJob {
     pub target: String,
     /// What the driver stored last.
     pub cookie: Option<SecretRef>,
+    /// The credentials of the account that it was made with; none when there is no account.
+    pub account: Option<SecretRef>,
     /// For [`TARGET`]: what the environment's cluster put out.
     pub cluster: Outputs,
 }

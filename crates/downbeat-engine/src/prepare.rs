@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use downbeat_core::{
-    Code, Document, Json, JsonMap, ResourceKey,
+    Code, Document, Json, JsonMap, ResourceKey, SecretRef, builtin,
     graph::{Inputs, Node, NodeIndex},
     id::sha256_hex,
     resolve::{self, Facts, InDefinition, InSet, OutputsOf, Secrets},
     resource_type::Catalogue,
+    suggest,
 };
 
-use crate::{port::NodeError, schema::Schemas};
+use crate::{
+    port::{Account, NodeError, RegisteredDriver},
+    schema::Schemas,
+};
 
 /// A node whose inputs are known.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub struct Prepared {
     pub values: Json,
     /// Secret driver inputs.
     pub secrets: Document,
+    /// Where the credentials of the driver account are kept; none when it has none.
+    pub account: Option<SecretRef>,
     /// Hash of everything that the result depends on.
     pub hash: String,
 }
@@ -37,6 +43,10 @@ pub struct Context<'a> {
     pub types: &'a Catalogue,
     /// Compiled schemas.
     pub schemas: &'a Schemas,
+    /// Accounts of the organization; none when they are not known.
+    pub accounts: Option<&'a BTreeMap<String, Account>>,
+    /// Drivers that the organization registered.
+    pub registered: &'a BTreeMap<String, RegisteredDriver>,
 }
 
 /// Resolves the inputs of a node and checks them.
@@ -75,8 +85,52 @@ pub fn prepare(context: &Context<'_>, node: &Node) -> Result<Prepared, NodeError
     let refs = definition.secret_refs().unwrap_or(&empty);
     let secrets = resolve::secret_refs(refs, &lookup)
         .map_err(|errors| in_definition(errors, "secret_refs"))?;
-    let hash = hash(node, &resource, &values, &secrets);
-    Ok(Prepared { resource, values, secrets, hash })
+    let account = account(context, node)?;
+    let hash = hash(node, &resource, &values, &secrets, account.as_ref());
+    Ok(Prepared { resource, values, secrets, account, hash })
+}
+
+/// The credentials of the account that the definition of a node names.
+fn account(context: &Context<'_>, node: &Node) -> Result<Option<SecretRef>, NodeError> {
+    let definition = &node.definition;
+    let id = resolve::account(context.facts, node).map_err(|error| {
+        let place = format!("definition {:?} for {}, driver_account", definition.id, node.key);
+        first(vec![error], &place)
+    })?;
+    let (Some(id), Some(accounts)) = (id, context.accounts) else { return Ok(None) };
+    let failed = |message: String, hint: String| NodeError {
+        code: Code::Account.to_string(),
+        message: format!("{message} (in definition {:?} for {})", definition.id, node.key),
+        hint: Some(hint),
+    };
+    let Some(account) = accounts.get(&id) else {
+        let hint = match suggest::nearest(&id, accounts.keys().map(String::as_str)) {
+            Some(near) => format!("Did you mean {near:?}?"),
+            None => "Enter it: `POST …/resources/accounts`".to_owned(),
+        };
+        return Err(failed(format!("there is no resource account {id:?}"), hint));
+    };
+    // A virtual driver says itself what it takes, not the one behind it.
+    let driver_type = &definition.body.driver_type;
+    let kind = &account.account_type;
+    let (takes, known) = match (builtin::driver(driver_type), context.registered.get(driver_type)) {
+        (Some(driver), _) => {
+            (driver.account_types.contains(&kind.as_str()), driver.account_types.join(", "))
+        }
+        (None, Some(driver)) => {
+            (driver.account_types.contains(kind), driver.account_types.join(", "))
+        }
+        (None, None) => (true, String::new()),
+    };
+    if takes {
+        return Ok(Some(account.credentials.clone()));
+    }
+    let hint = match known.is_empty() {
+        true => "Take `driver_account` out of the definition".to_owned(),
+        false => format!("It takes accounts of type {known}"),
+    };
+    let message = format!("the driver {driver_type:?} takes no account of type {kind:?}");
+    Err(failed(message, hint))
 }
 
 fn inputs(context: &Context<'_>, node: &Node) -> Result<Json, NodeError> {
@@ -131,7 +185,13 @@ pub fn spec(module: &downbeat_core::Module) -> JsonMap {
     spec
 }
 
-fn hash(node: &Node, resource: &Json, values: &Json, secrets: &Document) -> String {
+fn hash(
+    node: &Node,
+    resource: &Json,
+    values: &Json,
+    secrets: &Document,
+    account: Option<&SecretRef>,
+) -> String {
     let parts = (
         &node.definition.id,
         &node.definition.version_id,
@@ -140,6 +200,7 @@ fn hash(node: &Node, resource: &Json, values: &Json, secrets: &Document) -> Stri
         values,
         &secrets.value,
         &secrets.secrets,
+        account,
     );
     // JSON values and strings: this cannot fail.
     sha256_hex(&serde_json::to_vec(&parts).unwrap_or_default())

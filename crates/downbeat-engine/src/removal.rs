@@ -5,14 +5,15 @@
 //! gone.
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use downbeat_core::{Code, Secret};
+use downbeat_core::{Code, Secret, SecretRef};
 
 use crate::{
-    create::{cookie_key, mask, not_kept},
+    create::{account_texts, cookie_key, mask, not_kept},
     port::{
         Again, BoxFuture, Delivery, Driver, DriverError, JournalError, Memory, NodeError, Removal,
         RemovalJob, TARGET, TargetError,
@@ -106,11 +107,13 @@ async fn free(ports: &Ports, job: &RemovalJob) -> Result<(), Stop> {
             .into());
     };
     let Driver::External(driver) = driver else { return Ok(()) };
-    let cookie = opened(ports, job).await?;
+    let cookie = opened(ports, job, "cookie", job.cookie.as_ref()).await?;
+    let account = opened(ports, job, "account", job.account.as_ref()).await?;
     let removal = Removal {
         guresid: &job.guresid,
         key: &job.key,
         cookie: cookie.as_ref(),
+        account: account.as_ref(),
         target: &job.target,
     };
     let keeper = Keeper { ports, job, failure: Mutex::new(None) };
@@ -120,19 +123,26 @@ async fn free(ports: &Ports, job: &RemovalJob) -> Result<(), Stop> {
         return Err(Stop::Journal(failure));
     }
     freed.map_err(|error| {
-        let message = mask(&error.message, cookie.iter());
+        let credentials = account.as_ref().map(|account| account_texts(account).1);
+        let credentials = credentials.iter().flat_map(BTreeMap::values);
+        let message = mask(&error.message, cookie.iter().chain(credentials));
         let message = format!("{} cannot free {}: {message}", job.driver_type, job.key);
         DriverError { message, ..error }.into()
     })
 }
 
-async fn opened(ports: &Ports, job: &RemovalJob) -> Result<Option<Secret>, DriverError> {
-    let Some(reference) = &job.cookie else { return Ok(None) };
+async fn opened(
+    ports: &Ports,
+    job: &RemovalJob,
+    what: &str,
+    reference: Option<&SecretRef>,
+) -> Result<Option<Secret>, DriverError> {
+    let Some(reference) = reference else { return Ok(None) };
     let opened = ports.secrets.open(&job.org, std::slice::from_ref(reference)).await;
     match opened {
         Ok(opened) => Ok(opened.into_iter().next()),
         Err(error) => {
-            let message = format!("the cookie of {} cannot be read: {error}", job.key);
+            let message = format!("the {what} of {} cannot be read: {error}", job.key);
             Err(DriverError::new(Code::SecretStore, message))
         }
     }

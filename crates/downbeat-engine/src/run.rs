@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use downbeat_core::{
     Code, Secret, SecretExpr,
     graph::{self, ResourceGraph, cluster_key},
-    resolve::{Facts, Outputs},
+    resolve::{self, Facts, Outputs},
 };
 
 use crate::{
@@ -114,10 +114,10 @@ async fn with_graph(
     graph: &ResourceGraph,
 ) -> Result<Ended, JournalError> {
     let journal = &*ports.journal;
-    let row = graph_row(loaded, graph);
+    let facts = facts(loaded, graph);
+    let row = graph_row(loaded, &facts);
     journal.graph(lease, &row).await?;
     journal.phase(lease, Phase::Create).await?;
-    let facts = facts(loaded, graph);
     let creation = Creation {
         drivers: &ports.drivers,
         secrets: &*ports.secrets,
@@ -130,6 +130,7 @@ async fn with_graph(
         seed: &ports.seed,
         cookies: &loaded.cookies,
         registered: &loaded.registered,
+        accounts: loaded.accounts.as_ref(),
     };
     let mut created = create::create(&creation, &loaded.results).await?;
     if !created.errors.is_empty() {
@@ -153,14 +154,16 @@ async fn with_graph(
 
 /// The graph as it is stored.
 #[must_use]
-pub fn graph_row(loaded: &Loaded, graph: &ResourceGraph) -> GraphRow {
+pub fn graph_row(loaded: &Loaded, facts: &Facts<'_>) -> GraphRow {
+    let graph = facts.graph;
     let nodes = graph::to_wire(graph, &loaded.set, &loaded.types);
     let rows = graph.nodes.iter().map(|node| NodeRow {
         guresid: node.guresid.to_string(),
         key: node.key.clone(),
         definition: Arc::clone(&node.definition),
         criteria_id: node.criteria.id.clone(),
-        driver_account: node.definition.body.driver_account.clone().unwrap_or_default(),
+        // What is wrong with it is said when the node is prepared; it makes nothing.
+        driver_account: resolve::account(facts, node).ok().flatten().unwrap_or_default(),
         depends_on: node
             .depends_on
             .iter()
@@ -259,6 +262,7 @@ pub async fn render(
         seed: &ports.seed,
         cookies: &loaded.cookies,
         registered: &loaded.registered,
+        accounts: loaded.accounts.as_ref(),
     };
     let failed = |error: JournalError| {
         vec![DeploymentError {

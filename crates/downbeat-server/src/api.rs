@@ -3,6 +3,7 @@
 //! A handler is a free function: check the caller, open a transaction if something changes, call
 //! the store, answer. `routes()` of each file registers them.
 
+pub mod account;
 pub mod active_resource;
 pub mod application;
 mod common;

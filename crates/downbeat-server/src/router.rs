@@ -34,6 +34,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The operations that are there, by noun.
 fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
+        .merge(api::account::routes())
         .merge(api::active_resource::routes())
         .merge(api::application::routes())
         .merge(api::current_user::routes())

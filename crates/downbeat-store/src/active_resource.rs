@@ -127,6 +127,29 @@ pub async fn any_of_driver(
     Ok(row.is_some())
 }
 
+/// The resources of an organization that were made with an account.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_by_account(
+    conn: &mut AnyConnection,
+    scope: &OrgScope,
+    account: &str,
+) -> Result<Vec<ActiveResource>> {
+    // What was made with this account?
+    query(
+        "SELECT * FROM active_resource WHERE org_id = $1 AND driver_account = $2
+          ORDER BY app_id, env_id, type, class, res_id",
+    )
+    .bind(scope.org())
+    .bind(account)
+    .fetch_all(conn)
+    .await?
+    .iter()
+    .map(from_row)
+    .collect()
+}
+
 /// Whether the newest deployment of the environment has the resource in its graph, or the newest
 /// that succeeded: what runs is what that one delivered.
 ///

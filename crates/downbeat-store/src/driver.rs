@@ -25,6 +25,7 @@ pub fn registered(driver: &StoredDriver) -> RegisteredDriver {
     RegisteredDriver {
         target: member("target").as_str().unwrap_or_default().to_owned(),
         inputs_schema: member("inputs_schema"),
+        account_types: serde_json::from_value(member("account_types")).unwrap_or_default(),
         template: member("template"),
     }
 }

@@ -19,7 +19,7 @@ use downbeat_core::{
 use downbeat_engine::{
     Clock, Lease, NodeRecord,
     port::{
-        Cookie, Ended, GraphRow, Journal, JournalError, Journalled, KeptResource, Loaded,
+        Account, Cookie, Ended, GraphRow, Journal, JournalError, Journalled, KeptResource, Loaded,
         NodeResult, NodeRow, Phase, RegisteredDriver,
     },
 };
@@ -27,7 +27,7 @@ use sqlx::{AnyConnection, any::AnyRow, query};
 use uuid::Uuid;
 
 use crate::{
-    Db, EnvScope, Error, OrgScope, Result, Tx, active_resource, commit,
+    Db, EnvScope, Error, OrgScope, Result, Tx, account, active_resource, commit,
     definition::Indexes,
     driver,
     graph::{self, StoredGraph},
@@ -196,6 +196,7 @@ impl SqlJournal {
             pins: active_resource::pins(&mut conn, &env).await?,
             cookies: cookies(&mut conn, &env).await?,
             registered: registered(&mut conn, &org).await?,
+            accounts: Some(accounts(&mut conn, &org).await?),
             // What this deployment does not need is freed when it succeeds.
             kept: match row.flag("prune")? {
                 true => Vec::new(),
@@ -296,9 +297,9 @@ impl SqlJournal {
             .await?
             .give_way(&mut tx, &env, node, self.now())
             .await?;
-        // A resource that exists keeps everything but its cookie.
+        // A resource that exists keeps everything but its cookie, and who can read that.
         let done = query(
-            "UPDATE active_resource SET cookie = $7, driver_type = $8
+            "UPDATE active_resource SET cookie = $7, driver_type = $8, driver_account = $9
               WHERE org_id = $1 AND app_id = $2 AND env_id = $3
                 AND type = $4 AND class = $5 AND res_id = $6",
         )
@@ -310,6 +311,7 @@ impl SqlJournal {
         .bind(&*node.key.id)
         .bind(known)
         .bind(node.definition.driver_type())
+        .bind(&node.driver_account)
         .execute(&mut *tx)
         .await?;
         if done.rows_affected() == 0 {
@@ -500,6 +502,11 @@ async fn registered(
 ) -> Result<BTreeMap<String, RegisteredDriver>> {
     let rows = driver::list(conn, org).await?.into_iter();
     Ok(rows.map(|row| (format!("{}/{}", org.org(), row.id), driver::registered(&row))).collect())
+}
+
+async fn accounts(conn: &mut AnyConnection, org: &OrgScope) -> Result<BTreeMap<String, Account>> {
+    let rows = account::list(conn, org).await?.into_iter();
+    Ok(rows.map(|row| (row.id.clone(), account::usable(row))).collect())
 }
 
 async fn kept(conn: &mut AnyConnection, env: &EnvScope) -> Result<Vec<KeptResource>> {

@@ -7,6 +7,7 @@
 //! Invariant: the database holds the truth. Columns are TEXT, BIGINT and BLOB only
 //! (`docs/design/store.md`), and tenant rows are touched only with a [`scope`] value.
 
+pub mod account;
 pub mod active_resource;
 pub mod application;
 pub mod db;

@@ -16,7 +16,7 @@ use sqlx::{AnyConnection, any::AnyRow, query};
 use uuid::Uuid;
 
 use crate::{
-    AppScope, EnvScope, Error, Result, Tx,
+    AppScope, EnvScope, Error, Result, Tx, account,
     active_resource::{self, ActiveResource},
     application, commit, driver, environment,
     journal::{SqlJournal, env_of, journalled},
@@ -93,10 +93,10 @@ pub async fn ask(tx: &mut Tx, scope: &EnvScope, key: &ResourceKey, asked: Asked<
     // The request. Whoever asks again asks for another attempt.
     query(
         "INSERT INTO removal (id, org_id, app_id, env_id, type, class, res_id, guresid, driver_type,
-                 cookie, depends_on, is_current, is_forced, reason, requested_by, requested_at,
-                 state, attempt, changed_at)
-         SELECT $7, org_id, app_id, env_id, type, class, res_id, guresid, driver_type, cookie,
-                depends_on, 1, $8, $9, $10, $11, 'pending', 0, $11
+                 driver_account, cookie, depends_on, is_current, is_forced, reason, requested_by,
+                 requested_at, state, attempt, changed_at)
+         SELECT $7, org_id, app_id, env_id, type, class, res_id, guresid, driver_type,
+                driver_account, cookie, depends_on, 1, $8, $9, $10, $11, 'pending', 0, $11
            FROM active_resource
           WHERE org_id = $1 AND app_id = $2 AND env_id = $3
             AND type = $4 AND class = $5 AND res_id = $6
@@ -495,15 +495,16 @@ impl Earlier {
         // What it made is not used any more when this deployment succeeds.
         query(
             "INSERT INTO removal (id, org_id, app_id, env_id, type, class, res_id, guresid,
-                     driver_type, cookie, depends_on, is_current, is_forced, reason, requested_by,
-                     requested_at, state, attempt, changed_at)
-             SELECT $7, org_id, app_id, env_id, type, class, res_id, guresid, driver_type, cookie,
-                    '[]', 0, 0, $8, '', $9, 'held', 0, $9
+                     driver_type, driver_account, cookie, depends_on, is_current, is_forced, reason,
+                     requested_by, requested_at, state, attempt, changed_at)
+             SELECT $7, org_id, app_id, env_id, type, class, res_id, guresid, driver_type,
+                    driver_account, cookie, '[]', 0, 0, $8, '', $9, 'held', 0, $9
                FROM active_resource
               WHERE org_id = $1 AND app_id = $2 AND env_id = $3
                 AND type = $4 AND class = $5 AND res_id = $6
              ON CONFLICT (guresid, driver_type) WHERE state IN ('held', 'pending', 'given up')
-             DO UPDATE SET cookie = excluded.cookie, is_current = 0, depends_on = '[]', attempt = 0,
+             DO UPDATE SET cookie = excluded.cookie, driver_account = excluded.driver_account,
+                    is_current = 0, depends_on = '[]', attempt = 0,
                     state = CASE removal.state WHEN 'given up' THEN 'held' ELSE removal.state END",
         )
         .bind(scope.org())
@@ -734,6 +735,10 @@ async fn job(tx: &mut Tx, row: &AnyRow) -> Result<RemovalJob> {
         Some(id) => driver::find(&mut *tx, org, &id).await?,
         None => None,
     };
+    let account = match row.text("driver_account")? {
+        id if id.is_empty() => None,
+        id => account::find(&mut *tx, org, &id).await?,
+    };
     let cluster = if driver_type == TARGET { cluster(&mut *tx, &env).await? } else { None };
     Ok(RemovalJob {
         id: row.text("id")?,
@@ -752,6 +757,7 @@ async fn job(tx: &mut Tx, row: &AnyRow) -> Result<RemovalJob> {
             true => None,
             false => Some(row.document("removal", "cookie")?),
         },
+        account: account.map(|account| account.credentials),
         cluster: cluster.unwrap_or_default(),
     })
 }

@@ -78,12 +78,19 @@ pub(super) fn to_cookie(values: &Json, secrets: &Json) -> Secret {
     Secret::new(json!({ "version": 1, "values": values, "secrets": secrets }).to_string())
 }
 
-/// The inputs in a cookie.
-pub(super) fn from_cookie(cookie: &Secret) -> Result<Inputs, DriverError> {
+/// The inputs in a cookie. Credentials that were renewed since then take the place of the old ones.
+pub(super) fn from_cookie(
+    cookie: &Secret,
+    account: Option<&Secret>,
+) -> Result<Inputs, DriverError> {
     let unreadable = || {
         DriverError::new(Code::Driver, "what was kept of the resource for its removal is not valid")
     };
-    let kept: Json = serde_json::from_str(cookie.expose()).map_err(|_| unreadable())?;
+    let mut kept: Json = serde_json::from_str(cookie.expose()).map_err(|_| unreadable())?;
+    if let (Some(account), Some(secrets)) = (account, kept.pointer_mut("/secrets")) {
+        let account = Json::String(account.expose().to_owned());
+        let _ = patch::apply(secrets, &patch::Action::add("/account".to_owned(), account));
+    }
     let part = |name: &str| kept.get(name).ok_or_else(unreadable);
     read(part("values")?, part("secrets")?)
 }

@@ -209,7 +209,7 @@ async fn put(server: &Server) -> Result<Response, DriverError> {
 
 async fn delete(server: &Server, cookie: Option<&Secret>) -> Result<(), DriverError> {
     let key = ResourceKey::new("s3", "", "shared.files");
-    let removal = Removal { guresid: ID, key: &key, cookie, target: &server.url };
+    let removal = Removal { guresid: ID, key: &key, cookie, account: None, target: &server.url };
     remote(quick()).deprovision(&removal, &Kept::default()).await
 }
 

@@ -167,6 +167,7 @@ async fn nodes(
         seed: &ports.seed,
         cookies: &loaded.cookies,
         registered: &loaded.registered,
+        accounts: loaded.accounts.as_ref(),
     };
     let created = create::create(&creation, &BTreeMap::new()).await.unwrap();
     assert_eq!(created.errors, []);

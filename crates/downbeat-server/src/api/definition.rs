@@ -375,7 +375,9 @@ async fn check(
     content: &Content,
     resource_type: &str,
 ) -> Result<()> {
-    driver::check_reference(&mut *tx, scope, &content.body.driver_type, resource_type).await?;
+    let body = &content.body;
+    let account = body.driver_account.as_deref();
+    driver::check_reference(&mut *tx, scope, &body.driver_type, resource_type, account).await?;
     match &content.body.driver_account {
         Some(account) if !account.contains("${") && !Grammar::Definition.accepts(account) => {
             let rule = "use the id of a resource account, or a placeholder for one";
@@ -424,7 +426,8 @@ async fn answer(scope: &OrgScope, mut tx: Tx, id: &str) -> Result<Json<ResourceD
     Ok(Json(wire(scope.org(), whole)))
 }
 
-fn wire(org: &str, whole: Whole) -> ResourceDefinition {
+/// A definition as it is shown.
+pub(super) fn wire(org: &str, whole: Whole) -> ResourceDefinition {
     let Whole { definition, content, criteria } = whole;
     ResourceDefinition {
         org_id: org.to_owned(),

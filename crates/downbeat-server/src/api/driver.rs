@@ -4,9 +4,9 @@ mod built_in;
 
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::driver::{CreateResourceDriver, ResourceDriver, UpdateResourceDriver};
-use downbeat_core::{Code, id::Grammar, suggest};
+use downbeat_core::{Code, builtin, id::Grammar, suggest};
 use downbeat_store::{
-    AnyConnection, OrgScope, active_resource, commit, definition,
+    AnyConnection, OrgScope, account, active_resource, commit, definition,
     driver::{self as store, StoredDriver as Row},
 };
 use serde::{Deserialize, Serialize};
@@ -208,21 +208,51 @@ pub(super) async fn check_reference(
     scope: &OrgScope,
     driver_type: &str,
     resource_type: &str,
+    driver_account: Option<&str>,
 ) -> Result<()> {
-    let (org, id) = driver_type.split_once('/').unwrap_or(("", driver_type));
-    let mut makes = built_in::makes(org, id).map(str::to_owned);
-    if makes.is_none() && org == scope.org() {
-        let row = store::find(&mut *conn, scope, id).await?;
-        makes = row.as_ref().map(read).transpose()?.map(|driver| driver.r#type);
-    }
-    match makes {
-        None => Err(unknown(conn, scope, driver_type).await?),
-        Some(makes) if makes == built_in::ANY || makes == resource_type => Ok(()),
-        Some(makes) => Err(Problem::invalid(format!(
-            "The driver `{driver_type}` makes resources of type `{makes}`, not `{}`.",
+    let Some(driver) = find(&mut *conn, scope, driver_type).await? else {
+        return Err(unknown(conn, scope, driver_type).await?);
+    };
+    if driver.r#type != builtin::ANY_TYPE && driver.r#type != resource_type {
+        return Err(Problem::invalid(format!(
+            "The driver `{driver_type}` makes resources of type `{}`, not `{}`.",
+            driver.r#type,
             short(resource_type)
         ))
-        .at("/driver_type", "use a driver for the type of the definition")),
+        .at("/driver_type", "use a driver for the type of the definition"));
+    }
+    // An account that does not exist yet may be entered before the next deployment.
+    let Some(id) = driver_account.filter(|id| !id.contains("${")) else { return Ok(()) };
+    let Some(account) = account::find(conn, scope, id).await? else { return Ok(()) };
+    if driver.account_types.contains(&account.r#type) {
+        return Ok(());
+    }
+    let takes = match driver.account_types.is_empty() {
+        true => "takes no account".to_owned(),
+        false => format!("takes accounts of type {}", driver.account_types.join(", ")),
+    };
+    Err(Problem::invalid(format!(
+        "The account `{id}` is of type `{}`, and the driver `{driver_type}` {takes}.",
+        account.r#type
+    ))
+    .with_code(Code::Account)
+    .at("/driver_account", "use an account of a type that the driver takes"))
+}
+
+/// The driver behind a reference: a built-in one, or one of the organization.
+async fn find(
+    conn: &mut AnyConnection,
+    scope: &OrgScope,
+    reference: &str,
+) -> Result<Option<ResourceDriver>> {
+    if let Some(known) = builtin::driver(reference) {
+        return Ok(Some(built_in::shown(known)));
+    }
+    match reference.split_once('/') {
+        Some((org, id)) if org == scope.org() => {
+            store::find(conn, scope, id).await?.as_ref().map(read).transpose()
+        }
+        _ => Ok(None),
     }
 }
 
@@ -244,7 +274,7 @@ async fn unknown(conn: &mut AnyConnection, scope: &OrgScope, driver_type: &str) 
 
 async fn check(conn: &mut AnyConnection, scope: &OrgScope, driver: &ResourceDriver) -> Result<()> {
     check_target(driver)?;
-    if driver.r#type == built_in::ANY {
+    if driver.r#type == builtin::ANY_TYPE {
         return Ok(());
     }
     resource_type::check_reference(conn, scope, &driver.r#type, "/type").await

@@ -45,7 +45,7 @@ async fn provision(server: &Server, ended: Ended) {
     let lease = Journal::claim(&journal).await.unwrap().expect("a deployment that waits");
     let loaded = journal.load(&lease).await.unwrap();
     let graph = run::build(&loaded).unwrap();
-    let row = run::graph_row(&loaded, &graph);
+    let row = run::graph_row(&loaded, &run::facts(&loaded, &graph));
     journal.graph(&lease, &row).await.unwrap();
     journal.phase(&lease, Phase::Create).await.unwrap();
     let node = |position| {

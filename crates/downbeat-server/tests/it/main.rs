@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod account;
 mod active_resource;
 mod application;
 mod compat;

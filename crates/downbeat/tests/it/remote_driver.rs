@@ -245,16 +245,8 @@ fn a_driver_of_the_organization() {
     assert_eq!((seen[2].method.as_str(), seen[2].cookie.as_deref()), ("PUT", Some("call-2")));
     assert_eq!(terminal.git("rev-parse HEAD"), before);
 
-    // Nothing secret is in clear anywhere in the data directory.
-    let data = terminal.path(".local/share/downbeat");
-    for file in ["downbeat.db", "downbeat.db-wal"] {
-        let text = fs::read(data.join(file)).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        for secret in [TOKEN, &key, "call-2"] {
-            assert!(!text.contains(secret), "{secret} stands in {file}");
-        }
-    }
-    assert!(data.join("driver-signing-key").is_file());
+    assert_holds_none(&terminal, &[TOKEN, &key, "call-2"]);
+    assert!(terminal.path(".local/share/downbeat").join("driver-signing-key").is_file());
 
     // A schema that is not satisfied: the driver is not asked at all.
     defined(&terminal, "local/buckets", "{values: {region: 7}, secrets: {token: short-one}}");
@@ -490,4 +482,118 @@ fn the_example_driver_makes_buckets() {
     // It frees what it made.
     terminal.ok("delete --app shop --yes");
     assert!(!folder.exists());
+}
+
+/// Credentials of an account reach the drivers that take them, and nobody else.
+#[test]
+fn an_account() {
+    const KEY: &str = "wJalrXUtnFEMI-marked";
+    let terminal = Terminal::new();
+    let driver = Driver::start(Manners::Good);
+    let api = |args: &[&str]| {
+        let output = terminal.program().arg("api").args(args).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_str::<Json>(&text).unwrap_or_default()
+    };
+    registered(&terminal, "buckets", &driver.url, &json!({"account_types": ["aws"]}));
+    terminal.write(
+        "own.yaml",
+        "\
+apiVersion: entity.humanitec.io/v1b1
+kind: Definition
+metadata: {id: own-s3}
+entity:
+  name: Our own buckets
+  type: s3
+  driver_type: local/buckets
+  driver_account: \"${resources['config.default#aws'].account}\"
+  driver_inputs:
+    values: {region: \"${resources['config.default#template'].outputs.region}\"}
+    secrets: {account: {aws_access_key_id: overridden}}
+  criteria: [{app_id: shop}]
+---
+apiVersion: entity.humanitec.io/v1b1
+kind: Definition
+metadata: {id: aws-config}
+entity:
+  name: Account and region
+  type: config
+  driver_type: humanitec/echo
+  driver_account: aws-dev
+  driver_inputs: {values: {region: eu}}
+  criteria: [{res_id: aws}]
+---
+apiVersion: entity.humanitec.io/v1b1
+kind: Definition
+metadata: {id: aws-template}
+entity:
+  name: A template sees the account as well
+  type: config
+  driver_type: humanitec/template
+  driver_account: aws-dev
+  driver_inputs:
+    values:
+      templates:
+        outputs: 'region: eu'
+        secrets: 'file: {{ printf \"id=%s\" .driver.secrets.account.aws_access_key_id }}'
+  criteria: [{res_id: template}]
+",
+    );
+    terminal.ok("apply -f own.yaml");
+    terminal.write("web.yaml", WEB);
+    // Not there yet.
+    let said = terminal.downbeat(DEPLOY);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("RES-011") && said.err.contains("\"aws-dev\""), "{}", said.err);
+
+    let accounts = "/orgs/local/resources/accounts";
+    let account = json!({"id": "aws-dev", "name": "AWS", "type": "aws",
+        "credentials": {"aws_access_key_id": "AKIA", "aws_secret_access_key": KEY}});
+    api(&["post", accounts, "-d", &account.to_string()]);
+    terminal.ok(DEPLOY);
+    let handed = driver.seen()[0].body["driver"].clone();
+    let credentials = json!({"aws_access_key_id": "AKIA", "aws_secret_access_key": KEY});
+    assert_eq!(handed, json!({"values": {"region": "eu"}, "secrets": {"account": credentials}}));
+    assert_eq!(bucket(&terminal)["driver_account"], "aws-dev");
+    let path = format!("{accounts}/aws-dev");
+    assert_eq!(api(&["get", &path])["is_used"], true);
+    let said = terminal.downbeat(&format!("api delete {path}"));
+    assert!(said.code != 0 && said.err.contains("is in use"), "{}", said.err);
+    // A template can use it; the driver that passes everything on has not passed this on.
+    let resources = api(&["get", "/orgs/local/apps/shop/envs/development/resources"]);
+    let secrets = |id: &str| {
+        let found = resources.as_array().unwrap().iter().find(|one| one["res_id"] == id).unwrap();
+        found["secret_refs"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!((secrets("aws"), secrets("template")), (vec![], vec!["file".to_owned()]));
+
+    // Other credentials: the driver hears of them.
+    let change =
+        json!({"credentials": {"aws_access_key_id": "AKIB", "aws_secret_access_key": KEY}});
+    api(&["patch", &path, "-d", &change.to_string()]);
+    terminal.ok(DEPLOY);
+    let last = driver.seen().pop().unwrap();
+    assert_eq!(last.body["driver"]["secrets"]["account"]["aws_access_key_id"], "AKIB");
+
+    // A driver that does not take this type any more.
+    let other = json!({"id": "buckets", "type": "s3", "account_types": ["gcp"],
+        "target": driver.url, "inputs_schema": {}});
+    api(&["put", &format!("{DRIVERS}/buckets"), "-d", &other.to_string()]);
+    let said = terminal.downbeat(DEPLOY);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("RES-011") && said.err.contains("of type gcp"), "{}", said.err);
+    assert_holds_none(&terminal, &[KEY, "AKIA", "AKIB"]);
+}
+
+/// Nothing of this is in clear anywhere in the data directory.
+fn assert_holds_none(terminal: &Terminal, secrets: &[&str]) {
+    let data = terminal.path(".local/share/downbeat");
+    for file in ["downbeat.db", "downbeat.db-wal"] {
+        let text = fs::read(data.join(file)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        for secret in secrets {
+            assert!(!text.contains(secret), "{secret} stands in {file}");
+        }
+    }
 }

@@ -139,7 +139,7 @@ impl World {
 
     async fn destroy(&self, cookie: Option<&Secret>) -> Result<(), DriverError> {
         let key = ResourceKey::new("postgres", "default", "shared.db");
-        let removal = Removal { guresid: GURESID, key: &key, cookie, target: "" };
+        let removal = Removal { guresid: GURESID, key: &key, cookie, account: None, target: "" };
         self.driver.deprovision(&removal, &self.kept).await
     }
 

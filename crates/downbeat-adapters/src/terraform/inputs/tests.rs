@@ -105,7 +105,7 @@ fn secret_inputs_win_and_credentials_are_mapped() {
     assert_eq!(Json::Object(inputs.variables.clone()), variables);
     assert_eq!(inputs.environment.get("ALL").map(String::as_str), Some(whole));
     assert_eq!(mask("say hidden t0ken-t0ken 3", &inputs.masked), "say *** *** 3");
-    let again = super::from_cookie(&super::to_cookie(&values, &secrets)).unwrap();
+    let again = super::from_cookie(&super::to_cookie(&values, &secrets), None).unwrap();
     assert_eq!(again, inputs);
 }
 

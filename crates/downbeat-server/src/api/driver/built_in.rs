@@ -3,7 +3,7 @@
 //! Definitions may name all of them; which ones can run is decided by the adapters at deployment.
 
 use downbeat_api::driver::ResourceDriver;
-use downbeat_core::JsonMap;
+use downbeat_core::{JsonMap, builtin};
 use serde_json::json;
 
 /// The organization of the built-in drivers.
@@ -12,94 +12,25 @@ pub(crate) const ORG: &str = "humanitec";
 /// Another name of that organization. What a client sent is kept as it is.
 const ALIAS: &str = "downbeat";
 
-/// Type of a driver that makes resources of any type.
-pub(crate) const ANY: &str = "*";
-
-const AWS: &[&str] = &["aws", "aws-role"];
-const AZURE: &[&str] = &["azure", "azure-identity"];
-const GCP: &[&str] = &["gcp", "gcp-identity"];
-const CLOUDS: &[&str] = &["aws", "aws-role", "azure", "azure-identity", "gcp", "gcp-identity"];
-
-/// Id, type of resource, types of accounts; by id.
-const DRIVERS: &[(&str, &str, &[&str])] = &[
-    ("agent", "agent", &[]),
-    ("azure-blob", "azure-blob", AZURE),
-    ("azure-service-bus-queue", "azure-service-bus-queue", AZURE),
-    ("container", ANY, CLOUDS),
-    ("container-runner", ANY, CLOUDS),
-    ("dns-aws-route53", "dns", AWS),
-    ("dns-azure", "dns", AZURE),
-    ("dns-cloudflare", "dns", &[]),
-    ("dns-gcp", "dns", GCP),
-    ("dns-wildcard", "dns", &[]),
-    ("echo", ANY, CLOUDS),
-    ("elasticsearch-static", "elasticsearch", &[]),
-    ("gcs", "gcs", GCP),
-    ("gcp-pubsub", "gcp-pubsub-topic", GCP),
-    ("hpa", "horizontal-pod-autoscaler", &[]),
-    ("http", ANY, CLOUDS),
-    ("ingress", "ingress", &[]),
-    ("k8s-cluster", "k8s-cluster", &[]),
-    ("k8s-cluster-aks", "k8s-cluster", AZURE),
-    ("k8s-cluster-eks", "k8s-cluster", AWS),
-    ("k8s-cluster-git", "k8s-cluster", &[]),
-    ("k8s-cluster-gke", "k8s-cluster", GCP),
-    ("k8s-namespace", "k8s-namespace", &[]),
-    ("kubernetes-manifest", ANY, &[]),
-    ("logging-elasticsearch", "logging", &[]),
-    ("logging-gcp", "logging", GCP),
-    ("logging-k8s", "logging", &[]),
-    ("mariadb-cloudsql", "mariadb", GCP),
-    ("mariadb-static", "mariadb", &[]),
-    ("mongodb-static", "mongodb", &[]),
-    ("mssql-static", "mssql", &[]),
-    ("mysql-cloudsql", "mysql", GCP),
-    ("mysql-cloudsql-static", "mysql", GCP),
-    ("mysql-static", "mysql", &[]),
-    ("newapp-io-dns", "dns", &[]),
-    ("opentofu-container-runner", ANY, CLOUDS),
-    ("postgres-cloudsql", "postgres", GCP),
-    ("postgres-cloudsql-static", "postgres", GCP),
-    ("postgres-static", "postgres", &[]),
-    ("rabbitmq-static", "amqp", &[]),
-    ("redis", "redis", &[]),
-    ("redis-static", "redis", &[]),
-    ("route", "route", &[]),
-    ("s3", "s3", AWS),
-    ("s3-static", "s3", AWS),
-    ("sqs", "sqs", AWS),
-    ("static", ANY, CLOUDS),
-    ("template", ANY, CLOUDS),
-    ("terraform", ANY, CLOUDS),
-    ("terraform-container-runner", ANY, CLOUDS),
-    ("terraform-runner", ANY, CLOUDS),
-    ("tls-cert", "tls-cert", &[]),
-    ("volume-nfs", "volume", &[]),
-    ("volume-pvc", "volume", &[]),
-];
-
 /// All built-in drivers, by id.
 pub(crate) fn all() -> impl Iterator<Item = ResourceDriver> {
-    DRIVERS.iter().map(|(id, resource_type, accounts)| ResourceDriver {
+    builtin::drivers().iter().map(shown)
+}
+
+/// A built-in driver as the API shows it.
+pub(crate) fn shown(driver: &builtin::Driver) -> ResourceDriver {
+    ResourceDriver {
         org_id: ORG.to_owned(),
-        id: (*id).to_owned(),
-        r#type: (*resource_type).to_owned(),
-        account_types: accounts.iter().map(|account| (*account).to_owned()).collect(),
-        inputs_schema: match *id {
+        id: driver.id.to_owned(),
+        r#type: driver.makes.to_owned(),
+        account_types: driver.account_types.iter().map(|&account| account.to_owned()).collect(),
+        inputs_schema: match driver.id {
             "terraform" => terraform_inputs(),
             _ => any_object(),
         },
         target: None,
         template: None,
-    })
-}
-
-/// The type of resource that a built-in driver makes; `org` is that of the reference.
-pub(crate) fn makes(org: &str, id: &str) -> Option<&'static str> {
-    if org != ORG && org != ALIAS {
-        return None;
     }
-    DRIVERS.iter().find(|(known, ..)| *known == id).map(|(_, resource_type, _)| *resource_type)
 }
 
 /// The id in a reference to a built-in driver, or the id alone.
@@ -112,7 +43,7 @@ pub(crate) fn id(reference: &str) -> &str {
 
 /// Ids of all built-in drivers.
 pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
-    DRIVERS.iter().map(|(id, ..)| *id)
+    builtin::drivers().iter().map(|driver| driver.id)
 }
 
 fn any_object() -> JsonMap {

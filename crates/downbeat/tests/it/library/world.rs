@@ -227,6 +227,7 @@ impl World {
             seed: &ports.seed,
             cookies: &self.loaded.cookies,
             registered: &self.loaded.registered,
+            accounts: self.loaded.accounts.as_ref(),
         };
         let Created { mut results, errors } =
             create::create(&creation, &BTreeMap::new()).await.unwrap();
@@ -243,6 +244,8 @@ impl World {
                 outputs: &results,
                 types: &self.loaded.types,
                 schemas: &ports.schemas,
+                accounts: self.loaded.accounts.as_ref(),
+                registered: &self.loaded.registered,
             };
             let asked = prepare(&context, node).map(|prepared| request(&prepared));
             let outcome = match (asked, failed) {
