@@ -1,13 +1,13 @@
-//! Create: every node of the graph, wave by wave.
+//! Create: every node of the graph, each as soon as what it depends on is ready.
 //!
-//! A wave is the set of nodes whose dependencies are ready. Its pure drivers are computed side by
-//! side on the available cores, its external ones run at the same time, and its results are
-//! journalled before the next wave reads them. A node that fails takes its dependents with it; all
-//! others finish.
+//! Nodes with pure drivers that are ready at the same time are computed side by side on the
+//! available cores, and journalled together. External drivers run beside each other; what depends on
+//! one goes on when that one is done, whatever the others do. A result is journalled before anybody
+//! reads it. A node that fails takes its dependents with it; all others finish.
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,7 +20,7 @@ use downbeat_core::{
     resolve::{Facts, Outputs, OutputsOf},
     resource_type::Catalogue,
 };
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use crate::{
     parallel,
@@ -35,7 +35,7 @@ use crate::{
 
 /// External effects of one deployment that run at the same time.
 const EFFECTS_AT_ONCE: usize = 16;
-/// Nodes of a wave whose inputs are in memory at the same time, and in one transaction.
+/// Nodes with pure drivers whose inputs are in memory at the same time, and in one transaction.
 const NODES_AT_ONCE: usize = 512;
 
 /// Where nodes are created.
@@ -99,7 +99,7 @@ pub fn positions(graph: &ResourceGraph) -> BTreeMap<ResourceKey, NodeIndex> {
     (0u32..).zip(&graph.nodes).map(|(at, node)| (node.key.clone(), at)).collect()
 }
 
-/// A node of the current wave, ready to be driven.
+/// A node that is ready to be driven.
 struct Step<'a> {
     position: NodeIndex,
     node: &'a Node,
@@ -211,7 +211,7 @@ pub async fn create(
 ) -> Result<Created, JournalError> {
     let nodes = &at.facts.graph.nodes;
     let positions = positions(at.facts.graph);
-    let mut waiting: Vec<usize> = nodes.iter().map(|node| node.depends_on.len()).collect();
+    let waiting: Vec<usize> = nodes.iter().map(|node| node.depends_on.len()).collect();
     let mut dependents: Vec<Vec<NodeIndex>> = vec![Vec::new(); nodes.len()];
     for (from, node) in (0u32..).zip(nodes) {
         for (to, _) in &node.depends_on {
@@ -220,82 +220,102 @@ pub async fn create(
             }
         }
     }
+    let mut todo = Todo { waiting, dependents, ready: Vec::new() };
+    todo.ready = (0u32..).zip(&todo.waiting).filter(|(_, n)| **n == 0).map(|(at, _)| at).collect();
     let mut results = Results(vec![None; nodes.len()]);
     let mut errors = Vec::new();
-    let mut wave: Vec<NodeIndex> =
-        (0u32..).zip(&waiting).filter(|(_, count)| **count == 0).map(|(at, _)| at).collect();
-    while !wave.is_empty() {
-        let context = Context {
-            facts: at.facts,
-            positions: &positions,
-            outputs: &results,
-            types: at.types,
-            schemas: at.schemas,
-            accounts: at.accounts,
-            registered: at.registered,
+    let mut queue: VecDeque<Step<'_>> = VecDeque::new();
+    let mut running = FuturesUnordered::new();
+    loop {
+        let done = if todo.ready.is_empty() {
+            start(at, &mut queue, &mut running).await?;
+            let Some((step, answer)) = running.next().await else { break };
+            // A journal that fails says nothing about the node.
+            if let Some(failure) = step.kept().failure.take() {
+                return Err(failure);
+            }
+            // Recorded as soon as it is there: a kill repeats only what is unfinished.
+            let done = accept(at, vec![(&step, draft(at, &step, answer))]).await;
+            at.journal.record(at.lease, at.row, &done).await?;
+            done
+        } else {
+            let part = todo.next();
+            let context = Context {
+                facts: at.facts,
+                positions: &positions,
+                outputs: &results,
+                types: at.types,
+                schemas: at.schemas,
+                accounts: at.accounts,
+                registered: at.registered,
+            };
+            let (done, effects) = run_pure(at, &context, &part, earlier).await?;
+            queue.extend(effects);
+            done
         };
-        let outcomes = run_wave(at, &context, &wave, earlier).await?;
-        let mut next = Vec::new();
-        for NodeRecord { position, outcome } in outcomes {
+        for NodeRecord { position, outcome } in done {
             match outcome {
                 Ok(result) => {
                     if let Some(slot) = results.0.get_mut(position as usize) {
                         *slot = Some(result);
                     }
-                    for &dependent in dependents.get(position as usize).into_iter().flatten() {
-                        if let Some(count) = waiting.get_mut(dependent as usize) {
-                            *count -= 1;
-                            if *count == 0 {
-                                next.push(dependent);
-                            }
-                        }
-                    }
+                    todo.done(position);
                 }
                 Err(error) => errors.push((position, error)),
             }
         }
-        next.sort_unstable();
-        wave = next;
     }
     errors.sort_by_key(|(position, _)| *position);
     Ok(Created { results, errors })
 }
 
-async fn run_wave(
-    at: &Creation<'_>,
-    context: &Context<'_>,
-    wave: &[NodeIndex],
-    earlier: &BTreeMap<String, NodeResult>,
-) -> Result<Vec<NodeRecord>, JournalError> {
-    let mut outcomes: Vec<NodeRecord> = Vec::with_capacity(wave.len());
-    let mut external = Vec::new();
-    for part in wave.chunks(NODES_AT_ONCE) {
-        let (done, effects) = run_pure(at, context, part, earlier).await?;
-        outcomes.extend(done);
-        external.extend(effects);
+/// What is still to be done.
+struct Todo {
+    /// How many dependencies each node waits for.
+    waiting: Vec<usize>,
+    /// Who waits for each node.
+    dependents: Vec<Vec<NodeIndex>>,
+    /// Nodes that wait for nothing any more.
+    ready: Vec<NodeIndex>,
+}
+
+impl Todo {
+    /// Some of the nodes that are ready, in the order of the graph.
+    fn next(&mut self) -> Vec<NodeIndex> {
+        self.ready.sort_unstable();
+        let rest = self.ready.split_off(self.ready.len().min(NODES_AT_ONCE));
+        std::mem::replace(&mut self.ready, rest)
     }
-    if !external.is_empty() {
-        let starting: Vec<(u32, String)> =
-            external.iter().map(|step| (step.position, step.idempotency_key.clone())).collect();
-        at.journal.start(at.lease, at.row, &starting).await?;
-        let mut effects = Vec::with_capacity(external.len());
-        for step in &external {
-            effects.push(effect(at, step));
-        }
-        let mut running = stream::iter(effects).buffer_unordered(EFFECTS_AT_ONCE);
-        // Each effect is recorded as soon as it is there: a kill repeats only what is unfinished.
-        while let Some(answer) = running.next().await {
-            let (step, answer) = answer;
-            // A journal that fails says nothing about the node.
-            if let Some(failure) = step.kept().failure.take() {
-                return Err(failure);
+
+    /// A node has a result.
+    fn done(&mut self, node: NodeIndex) {
+        for &dependent in self.dependents.get(node as usize).into_iter().flatten() {
+            if let Some(count) = self.waiting.get_mut(dependent as usize) {
+                *count -= 1;
+                if *count == 0 {
+                    self.ready.push(dependent);
+                }
             }
-            let ended = accept(at, vec![(step, draft(at, step, answer))]).await;
-            at.journal.record(at.lease, at.row, &ended).await?;
-            outcomes.extend(ended);
         }
     }
-    Ok(outcomes)
+}
+
+/// Starts effects until as many run as may.
+async fn start<'a>(
+    at: &'a Creation<'a>,
+    queue: &mut VecDeque<Step<'a>>,
+    running: &mut FuturesUnordered<BoxFuture<'a, Effect<'a>>>,
+) -> Result<(), JournalError> {
+    let free = EFFECTS_AT_ONCE.saturating_sub(running.len()).min(queue.len());
+    if free == 0 {
+        return Ok(());
+    }
+    let steps: Vec<Step<'a>> = queue.drain(..free).collect();
+    let starting: Vec<(u32, String)> =
+        steps.iter().map(|step| (step.position, step.idempotency_key.clone())).collect();
+    at.journal.start(at.lease, at.row, &starting).await?;
+    running.extend(steps.into_iter().map(|step| effect(at, step)));
+    Ok(())
 }
 
 /// Computes and journals the nodes whose drivers are pure; what it answers besides are the steps
@@ -478,14 +498,15 @@ fn compute(step: &Step<'_>) -> Result<Response, DriverError> {
 /// What came of a step, with its secrets apart and not sealed yet.
 type Answer<'a> = (&'a Step<'a>, Result<Draft, NodeError>);
 
-type Effect<'a> = (&'a Step<'a>, Result<Response, DriverError>);
+/// A step whose driver has answered.
+type Effect<'a> = (Step<'a>, Result<Response, DriverError>);
 
-fn effect<'a>(at: &'a Creation<'a>, step: &'a Step<'a>) -> BoxFuture<'a, Effect<'a>> {
+fn effect<'a>(at: &'a Creation<'a>, step: Step<'a>) -> BoxFuture<'a, Effect<'a>> {
     Box::pin(async move {
         let answer = match step.driver {
             Driver::Pure(driver) => driver.compute(&step.request()),
-            Driver::External(driver) => match check_inputs(at, step) {
-                Ok(()) => driver.provision(&step.request(), &Keeper { at, step }).await,
+            Driver::External(driver) => match check_inputs(at, &step) {
+                Ok(()) => driver.provision(&step.request(), &Keeper { at, step: &step }).await,
                 Err(error) => Err(error),
             },
         };
