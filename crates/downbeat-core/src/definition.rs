@@ -150,7 +150,16 @@ impl Definition {
         for (descriptor, rule) in body.provision.iter().flatten() {
             let at = crate::patch::pointer(["provision", descriptor]);
             match Descriptor::parse(descriptor) {
-                Ok(descriptor) => provision.push((descriptor, rule.clone())),
+                Ok(descriptor) => {
+                    // They belong to the other resource; here only their mistakes count.
+                    let mut params = Collector::default();
+                    for (key, value) in rule.params.iter().flatten() {
+                        params
+                            .collect(&["provision", &descriptor.to_string(), "params", key], value);
+                    }
+                    collector.problems.extend(params.problems);
+                    provision.push((descriptor, rule.clone()));
+                }
                 Err(error) => collector.problem(&at, Code::BadReference, error.to_string()),
             }
         }

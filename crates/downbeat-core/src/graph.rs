@@ -12,7 +12,7 @@
 mod order;
 mod seed;
 
-pub(crate) use seed::seed_key;
+pub use seed::{seed_key, volume_mounts};
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map},
@@ -192,6 +192,12 @@ pub fn base_env_key() -> ResourceKey {
     ResourceKey::new("base-env", "", "base-env")
 }
 
+/// The key of where logs go.
+#[must_use]
+pub fn logging_key() -> ResourceKey {
+    ResourceKey::new("logging", "", "logging")
+}
+
 /// The key of a workload.
 #[must_use]
 pub fn workload_key(module: &str) -> ResourceKey {
@@ -204,7 +210,7 @@ struct Draft {
     entry: Option<(Arc<Definition>, Arc<Criteria>)>,
     inputs: Inputs,
     edges: Vec<(NodeIndex, Why)>,
-    selectors: Vec<(Selector, u16, Vec<NodeIndex>)>,
+    selectors: Vec<(Selector, Why, Vec<NodeIndex>)>,
 }
 
 /// A `match_dependents` rule: whatever depends on `parent` depends on `child` too.
@@ -347,10 +353,15 @@ impl<'a> Builder<'a> {
                      in application {:?}, environment {:?} of type {:?}",
                     key.resource_type, key.class, key.id, context.app, context.env, context.env_type
                 ),
-                hint: Some(format!(
-                    "Add a definition of type {:?} with a matching criteria for class {:?}",
-                    key.resource_type, key.class
-                )),
+                hint: Some(match &*key.resource_type {
+                    "tls-cert" => "Add a definition of type \"tls-cert\"; or let the definition of \
+                         the ingress say `no_tls: true`, or name a Secret as `tls_secret_name`"
+                        .to_owned(),
+                    _ => format!(
+                        "Add a definition of type {:?} with a matching criteria for class {:?}",
+                        key.resource_type, key.class
+                    ),
+                }),
             });
             return None;
         };
@@ -372,9 +383,36 @@ impl<'a> Builder<'a> {
                 }
                 Target::Many(selector) => {
                     if let Some(draft) = self.draft(index) {
-                        draft.selectors.push((selector.clone(), number, Vec::new()));
+                        draft.selectors.push((
+                            selector.clone(),
+                            Why::Reference(number),
+                            Vec::new(),
+                        ));
                     }
+                    self.known_types(key, &reference.at, selector);
                 }
+            }
+        }
+    }
+
+    /// A selector with a type that nobody knows would find nothing, for ever.
+    fn known_types(&mut self, key: &ResourceKey, at: &str, selector: &Selector) {
+        let steps = selector.steps.iter().map(|(_, filter)| filter);
+        for part in std::iter::once(&selector.anchor).chain(steps) {
+            let resource_type = part.relative_to(key).resource_type;
+            if self.input.types.find(&resource_type).is_none() {
+                let near = self.input.types.nearest(&resource_type);
+                self.error(Error {
+                    code: Code::UnknownType,
+                    resource: Some(key.clone()),
+                    module: None,
+                    at: at.to_owned(),
+                    message: format!(
+                        "the selector at {at} of {key} names the type {resource_type:?}, which is \
+                         not known"
+                    ),
+                    hint: near.map(|near| format!("Did you mean {near:?}?")),
+                });
             }
         }
     }
@@ -413,19 +451,30 @@ impl<'a> Builder<'a> {
         let mut targets = Vec::new();
         for value in params.values() {
             placeholder::visit_strings(value, &mut |_, text| {
+                // What is wrong with them is a problem of the definition.
                 for segment in placeholder::segments(text).unwrap_or_default() {
                     if let Segment::Placeholder(placeholder) = segment
                         && placeholder.root() == "resources"
-                        && let Ok(Target::One(descriptor)) = placeholder.target()
+                        && let Ok(target) = placeholder.target()
                     {
-                        targets.push(descriptor);
+                        targets.push(target);
                     }
                 }
             });
         }
-        for descriptor in targets {
-            let to = self.ensure(descriptor.relative_to(&key));
-            self.edge(child, to, Why::Set);
+        for target in targets {
+            match target {
+                Target::One(descriptor) => {
+                    let to = self.ensure(descriptor.relative_to(&key));
+                    self.edge(child, to, Why::Set);
+                }
+                Target::Many(selector) => {
+                    self.known_types(&key, "/provision", &selector);
+                    if let Some(draft) = self.draft(child) {
+                        draft.selectors.push((selector, Why::Set, Vec::new()));
+                    }
+                }
+            }
         }
     }
 
@@ -457,10 +506,10 @@ impl<'a> Builder<'a> {
             }
             let mut selections = Vec::new();
             for (from, draft) in self.drafts.iter().enumerate() {
-                for (slot, (selector, number, _)) in draft.selectors.iter().enumerate() {
+                for (slot, (selector, why, _)) in draft.selectors.iter().enumerate() {
                     let from = u32::try_from(from).unwrap_or(u32::MAX);
                     let found = self.select(from, &draft.key, selector, &dependents);
-                    new.extend(found.iter().map(|&to| (from, to, Why::Reference(*number))));
+                    new.extend(found.iter().map(|&to| (from, to, *why)));
                     selections.push((from, slot, found));
                 }
             }

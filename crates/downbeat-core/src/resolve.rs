@@ -128,6 +128,22 @@ impl Error {
     }
 }
 
+/// A secret stands where everybody can see it.
+#[must_use]
+pub fn misused(text: &str, at: &str) -> Error {
+    let place = if at.is_empty() { "here".to_owned() } else { format!("at {at}") };
+    Error {
+        code: Code::SecretMisuse,
+        at: at.to_owned(),
+        message: format!("{text} is secret, and secrets cannot be used {place}"),
+        hint: Some(
+            "In a definition, move it below `secret_refs`; in a workload, use it in a variable or \
+             file"
+                .to_owned(),
+        ),
+    }
+}
+
 /// Whether secrets may stand in the tree that is resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secrets {
@@ -361,16 +377,7 @@ impl Walk<'_> {
 
     fn secret(&mut self, text: &str, secret: Resolved) -> Json {
         if self.secrets == Secrets::Refused {
-            self.errors.push(Error {
-                code: Code::SecretMisuse,
-                at: self.at.clone(),
-                message: format!("{text} is secret, and secrets cannot be used at {}", self.at),
-                hint: Some(
-                    "In a definition, move it below `secret_refs`; in a workload, use it in a \
-                     variable or file"
-                        .to_owned(),
-                ),
-            });
+            self.errors.push(misused(text, &self.at));
             return Json::Null;
         }
         match secret {
@@ -570,7 +577,10 @@ impl InDefinition<'_> {
             }
             Target::Many(selector) => {
                 let found = self.node.selected.iter().find(|(known, _)| *known == selector);
-                let nodes = found.map_or(&[][..], |(_, nodes)| nodes.as_slice());
+                let (_, nodes) = found.ok_or_else(|| {
+                    let message = format!("${{{}}} was not looked up", placeholder.text);
+                    Error::new(Code::Internal, message, None)
+                })?;
                 let mut values = Vec::with_capacity(nodes.len());
                 for &at in nodes {
                     let Some(node) = self.facts.graph.node(at) else { continue };
@@ -660,7 +670,8 @@ pub fn account(facts: &Facts<'_>, node: &Node) -> Result<Option<String>, Error> 
 }
 
 /// No resource has outputs yet.
-struct NothingYet;
+#[derive(Clone, Copy, Debug)]
+pub struct NothingYet;
 
 impl OutputsOf for NothingYet {
     fn outputs(&self, _: NodeIndex) -> Option<Cow<'_, Outputs>> {

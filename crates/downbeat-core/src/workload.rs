@@ -122,6 +122,16 @@ impl Profile {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, profile)| *profile)
     }
 
+    /// What to write in place of a name that no profile has.
+    #[must_use]
+    pub fn suggestion(name: &str) -> String {
+        let known = Self::NAMES.map(|(name, _)| name);
+        match suggest::nearest(name, known) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("known profiles: {}", known.join(", ")),
+        }
+    }
+
     /// The name, as a module carries it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -225,11 +235,7 @@ pub fn objects(workload: &Workload<'_>, scope: &Scope<'_>) -> Result<Vec<Documen
 fn profile(workload: &Workload<'_>, mistakes: &mut Mistakes) -> Option<Profile> {
     let profile = Profile::parse(workload.profile);
     if profile.is_none() {
-        let known = Profile::NAMES.map(|(name, _)| name);
-        let hint = match suggest::nearest(workload.profile, known) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("known profiles: {}", known.join(", ")),
-        };
+        let hint = Profile::suggestion(workload.profile);
         let message =
             format!("workload `{}` has the unknown profile `{}`", workload.id, workload.profile);
         mistakes.add(Code::UnknownProfile, At::ROOT, message).hint(hint);

@@ -23,6 +23,7 @@ use downbeat_core::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use crate::{
+    check::check,
     parallel,
     port::{
         Account, BoxFuture, Cookie, CookieChange, Driver, DriverError, Drivers, GraphRow, Journal,
@@ -64,6 +65,13 @@ pub struct Creation<'a> {
     pub registered: &'a BTreeMap<String, RegisteredDriver>,
     /// Accounts of the organization; none when they are not known.
     pub accounts: Option<&'a BTreeMap<String, Account>>,
+}
+
+impl<'a> Creation<'a> {
+    /// The driver of a node, and where it listens.
+    pub(crate) fn driver(&self, node: &Node) -> Result<(&'a Driver, &'a str), NodeError> {
+        find(self, node.definition.driver_type()).ok_or_else(|| unknown_driver(self, node))
+    }
 }
 
 /// What came of the nodes.
@@ -220,6 +228,25 @@ pub async fn create(
             }
         }
     }
+    let nothing = Results(Vec::new());
+    let context = Context {
+        facts: at.facts,
+        positions: &positions,
+        outputs: &nothing,
+        types: at.types,
+        schemas: at.schemas,
+        accounts: at.accounts,
+        registered: at.registered,
+    };
+    let errors = check(at, &context);
+    if !errors.is_empty() {
+        let records = errors.iter().map(|(position, error)| NodeRecord {
+            position: *position,
+            outcome: Err(error.clone()),
+        });
+        at.journal.record(at.lease, at.row, &records.collect::<Vec<_>>()).await?;
+        return Ok(Created { results: Results(vec![None; nodes.len()]), errors });
+    }
     let mut todo = Todo { waiting, dependents, ready: Vec::new() };
     todo.ready = (0u32..).zip(&todo.waiting).filter(|(_, n)| **n == 0).map(|(at, _)| at).collect();
     let mut results = Results(vec![None; nodes.len()]);
@@ -240,15 +267,7 @@ pub async fn create(
             done
         } else {
             let part = todo.next();
-            let context = Context {
-                facts: at.facts,
-                positions: &positions,
-                outputs: &results,
-                types: at.types,
-                schemas: at.schemas,
-                accounts: at.accounts,
-                registered: at.registered,
-            };
+            let context = Context { outputs: &results, ..context };
             let (done, effects) = run_pure(at, &context, &part, earlier).await?;
             queue.extend(effects);
             done
@@ -361,8 +380,7 @@ fn step<'a>(
         message: format!("the graph has no node at position {position}"),
         hint: None,
     })?;
-    let driver_type = node.definition.driver_type();
-    let (driver, target) = find(at, driver_type).ok_or_else(|| unknown_driver(at, node))?;
+    let (driver, target) = at.driver(node)?;
     let prepared = prepare(context, node)?;
     let guresid = node.guresid.to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, at.seed);
@@ -789,7 +807,19 @@ fn draft(
         let slot = sealing.slot(&secret_key(&pointer), output);
         secrets.insert(pointer, slot);
     }
-    let mut values = Json::Object(response.values);
+    let mut values = response.values;
+    // What the type says is secret is so, whatever the driver thinks of it.
+    let resource_type = at.types.find(&step.node.key.resource_type);
+    for name in resource_type.map(|kind| at.schemas.secret_outputs(kind)).unwrap_or_default() {
+        let Some(mut output) = values.remove(&name) else { continue };
+        let mut texts = BTreeMap::new();
+        take_texts(&mut output, &mut patch::pointer([name.as_str()]), &mut texts);
+        for (pointer, secret) in texts {
+            let slot = sealing.slot(&secret_key(&pointer), SecretOutput::Text(secret));
+            secrets.insert(pointer, slot);
+        }
+    }
+    let mut values = Json::Object(values);
     if !sealing.marked.is_empty() {
         // A plain output that holds a plaintext is a secret output.
         let mut found = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use downbeat_core::{
     Code, Document, Json, JsonMap, Manifest, Module, ResourceKey,
     assemble::{self, Object},
-    graph::{NodeIndex, namespace_key, workload_key},
+    graph::{self, NodeIndex, namespace_key, workload_key},
     manifest::Location,
     patch::{self, Action},
     resolve::{self, Facts, InSet, InWorkload, Secrets},
@@ -244,12 +244,8 @@ impl Parts<'_> {
     ) -> Result<BTreeMap<String, String>, Vec<DeploymentError>> {
         let mut mounts = BTreeMap::new();
         let mut errors = Vec::new();
-        let containers = spec.get("containers").and_then(Json::as_object);
-        let ids = containers.into_iter().flat_map(JsonMap::values).flat_map(|container| {
-            let mounts = container.get("volume_mounts").and_then(Json::as_object);
-            mounts.into_iter().flat_map(JsonMap::values)
-        });
-        for id in ids.filter_map(|mount| mount.get("id")?.as_str()) {
+        let ids = spec.as_object().into_iter().flat_map(graph::volume_mounts);
+        for (_, id) in ids {
             if is_claim(id) && !mounts.contains_key(id) {
                 let volume = serde_json::json!({
                     "name": id, "persistentVolumeClaim": {"claimName": id},

@@ -12,9 +12,12 @@ use downbeat_core::{
     definition::{Body, Problem},
 };
 
+use serde_json::json;
+
 use crate::{
     deploy,
     port::{Drivers, Expansion, Loaded},
+    schema::Schemas,
 };
 
 /// What the target of a virtual driver begins with.
@@ -24,7 +27,7 @@ const VIRTUAL: &str = "driver://";
 type Version = (Arc<str>, Arc<str>);
 
 /// Resolves the virtual drivers of the definitions that were loaded.
-pub fn expand(drivers: &Drivers, loaded: &mut Loaded) {
+pub fn expand(drivers: &Drivers, schemas: &Schemas, loaded: &mut Loaded) {
     if !loaded.registered.values().any(|driver| driver.target.starts_with(VIRTUAL)) {
         return;
     }
@@ -33,7 +36,7 @@ pub fn expand(drivers: &Drivers, loaded: &mut Loaded) {
     let mut resolved = |definition: &Arc<Definition>| {
         let key = (Arc::clone(&definition.id), Arc::clone(&definition.version_id));
         let entry = known.entry(key);
-        entry.or_insert_with(|| one(drivers, loaded, definition).map(Arc::new)).clone()
+        entry.or_insert_with(|| one(drivers, schemas, loaded, definition).map(Arc::new)).clone()
     };
     let index = loaded.definitions.replaced(&mut resolved);
     let pins = loaded.pins.iter();
@@ -45,7 +48,12 @@ pub fn expand(drivers: &Drivers, loaded: &mut Loaded) {
 }
 
 /// The definition with its driver resolved; nothing when that is not a virtual one.
-fn one(drivers: &Drivers, loaded: &Loaded, definition: &Definition) -> Option<Definition> {
+fn one(
+    drivers: &Drivers,
+    schemas: &Schemas,
+    loaded: &Loaded,
+    definition: &Definition,
+) -> Option<Definition> {
     let is_virtual = |driver_type: &str| {
         let registered = loaded.registered.get(driver_type)?;
         let target = registered.target.strip_prefix(VIRTUAL)?;
@@ -60,12 +68,23 @@ fn one(drivers: &Drivers, loaded: &Loaded, definition: &Definition) -> Option<De
         if chain.iter().any(|earlier| earlier == target) {
             let circle = format!("{} -> {target}", chain.join(" -> "));
             let message = format!("the virtual drivers stand for each other in a circle: {circle}");
-            return Some(failed(definition, "/driver_type", message));
-        }
-        if registered.template.is_null() {
-            continue;
+            return Some(failed(definition, "/driver_type", Code::VirtualDriver, message));
         }
         let given = body.driver_inputs.take().unwrap_or_default();
+        let inputs = json!({
+            "values": given.values.clone().unwrap_or_default(),
+            "secrets": given.secret_refs.clone().unwrap_or_default()});
+        let wrong = schemas.check_written(&driver_type, &registered.inputs_schema, &inputs);
+        if !wrong.is_empty() {
+            let wrong = wrong.join("; ");
+            let message =
+                format!("its inputs do not satisfy the schema of {driver_type:?}: {wrong}");
+            return Some(failed(definition, "/driver_inputs", Code::DriverInputs, message));
+        }
+        if registered.template.is_null() {
+            body.driver_inputs = Some(given);
+            continue;
+        }
         let expansion = Expansion {
             driver_type: &driver_type,
             resource_type: &definition.resource_type,
@@ -78,19 +97,19 @@ fn one(drivers: &Drivers, loaded: &Loaded, definition: &Definition) -> Option<De
             Some(Err(error)) => {
                 let message = deploy::with_hint(error.message, error.hint);
                 let message = format!("the virtual driver {driver_type:?} failed: {message}");
-                return Some(failed(definition, "/driver_inputs", message));
+                return Some(failed(definition, "/driver_inputs", Code::VirtualDriver, message));
             }
             None => {
                 let message = format!("the virtual driver {driver_type:?} cannot run here");
-                return Some(failed(definition, "/driver_type", message));
+                return Some(failed(definition, "/driver_type", Code::VirtualDriver, message));
             }
         }
     }
     Some(definition.standing_for(Ok(body)))
 }
 
-fn failed(definition: &Definition, at: &str, message: String) -> Definition {
-    let problem = Problem { at: at.to_owned(), code: Code::VirtualDriver, message };
+fn failed(definition: &Definition, at: &str, code: Code, message: String) -> Definition {
+    let problem = Problem { at: at.to_owned(), code, message };
     definition.standing_for(Err(problem))
 }
 
@@ -156,7 +175,7 @@ mod tests {
             loaded.registered.insert(id.to_owned(), driver);
         }
         let drivers = Drivers { expand: Some(Arc::new(Wrap)), ..Drivers::default() };
-        expand(&drivers, &mut loaded);
+        expand(&drivers, &Schemas::default(), &mut loaded);
         let context = Context { org: "o", app: "a", env: "e", env_type: "t" };
         let found = Arc::clone(&loaded.definitions.find(&key, &context).unwrap().definition);
         assert_eq!(loaded.pins[&key].effective(), found.effective());

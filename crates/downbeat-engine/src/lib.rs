@@ -13,6 +13,7 @@
 //! carries the epoch of the lease, so that a stale owner changes nothing; nothing reaches the
 //! target unless every node succeeded.
 
+mod check;
 pub mod create;
 pub mod deploy;
 pub mod expand;

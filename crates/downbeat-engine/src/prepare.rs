@@ -32,6 +32,7 @@ pub struct Prepared {
 }
 
 /// What every node of a deployment is prepared with.
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The deployment.
     pub facts: &'a Facts<'a>,
@@ -91,7 +92,7 @@ pub fn prepare(context: &Context<'_>, node: &Node) -> Result<Prepared, NodeError
 }
 
 /// The credentials of the account that the definition of a node names.
-fn account(context: &Context<'_>, node: &Node) -> Result<Option<SecretRef>, NodeError> {
+pub(crate) fn account(context: &Context<'_>, node: &Node) -> Result<Option<SecretRef>, NodeError> {
     let definition = &node.definition;
     let id = resolve::account(context.facts, node).map_err(|error| {
         let place = format!("definition {:?} for {}, driver_account", definition.id, node.key);

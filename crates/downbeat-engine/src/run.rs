@@ -47,7 +47,7 @@ pub struct Ports {
 pub async fn run(ports: &Ports, lease: &Lease) -> Result<(), JournalError> {
     let journal = &*ports.journal;
     let mut loaded = journal.load(lease).await?;
-    expand::expand(&ports.drivers, &mut loaded);
+    expand::expand(&ports.drivers, &ports.schemas, &mut loaded);
     journal.phase(lease, Phase::Match).await?;
     let ended = match build(&loaded) {
         Ok(graph) => with_graph(ports, lease, &loaded, &graph).await?,

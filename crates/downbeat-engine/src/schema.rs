@@ -30,6 +30,25 @@ struct Compiled {
     /// The plain outputs, without what they require: that is in `required`.
     values: Option<Validator>,
     required: Vec<String>,
+    /// The outputs that are secret, whatever a driver says.
+    secret: Vec<String>,
+}
+
+/// What is wrong with a schema itself; nothing when it can be used.
+#[must_use]
+pub fn mistake(schema: &Json) -> Option<String> {
+    jsonschema::validator_for(schema).err().map(|error| error.to_string())
+}
+
+/// Whether a type says of an output that it is secret.
+#[must_use]
+pub fn is_secret(resource_type: &ResourceType, output: &str) -> bool {
+    let outputs = &resource_type.outputs_schema;
+    let names = |part: &str| {
+        let at = ["properties", part, "properties", output];
+        outputs.pointer(&patch::pointer(at)).is_some()
+    };
+    names("secrets") && !names("values")
 }
 
 impl Schemas {
@@ -76,25 +95,58 @@ impl Schemas {
         found
     }
 
+    /// The outputs that a type says are secret.
+    #[must_use]
+    pub fn secret_outputs(&self, resource_type: &ResourceType) -> Vec<String> {
+        self.of(resource_type).secret.clone()
+    }
+
+    /// What is wrong with the inputs of a definition (`{values, secrets}`) for a driver, as far as
+    /// that can be said while there are placeholders in them; empty when nothing is.
+    #[must_use]
+    pub fn check_written(&self, driver_type: &str, schema: &Json, inputs: &Json) -> Vec<String> {
+        let Some(compiled) = self.of_driver(driver_type, schema) else { return Vec::new() };
+        let Some(validator) = &compiled.inputs else { return Vec::new() };
+        if validator.is_valid(inputs) {
+            return Vec::new();
+        }
+        let is_open = |error: &jsonschema::ValidationError<'_>| {
+            use jsonschema::error::ValidationErrorKind::{AdditionalProperties, Required, Type};
+            let at = error.instance_path().to_string();
+            let Some(value) = inputs.pointer(&at) else { return false };
+            match error.kind() {
+                Required { .. } | AdditionalProperties { .. } | Type { .. } => is_late(value, &at),
+                // What combines schemas speaks of everything below.
+                _ => holds_late(value, &at),
+            }
+        };
+        let found = validator.iter_errors(inputs).filter(|error| !is_open(error));
+        found.map(|error| shown(&error)).collect()
+    }
+
     /// What is wrong with the inputs of a registered driver (`{values, secrets}`); empty when
     /// nothing is. What it says does not quote them: there are secrets among them.
     #[must_use]
     pub fn check_driver(&self, driver_type: &str, schema: &Json, inputs: &Json) -> Vec<String> {
+        let Some(compiled) = self.of_driver(driver_type, schema) else { return Vec::new() };
+        problems(compiled.inputs.as_ref(), inputs)
+    }
+
+    /// The compiled schema of a driver; a changed one is compiled again.
+    fn of_driver(&self, driver_type: &str, schema: &Json) -> Option<Arc<CompiledDriver>> {
         if !schema.is_object() {
-            return Vec::new();
+            return None;
         }
         let mut known = self.of_drivers.lock().unwrap_or_else(PoisonError::into_inner);
-        let compiled = match known.get(driver_type) {
-            Some(compiled) if compiled.schema == *schema => Arc::clone(compiled),
-            _ => {
-                let inputs = compile(schema);
-                let compiled = Arc::new(CompiledDriver { schema: schema.clone(), inputs });
-                known.insert(driver_type.to_owned(), Arc::clone(&compiled));
-                compiled
-            }
-        };
-        drop(known);
-        problems(compiled.inputs.as_ref(), inputs)
+        if let Some(compiled) = known.get(driver_type)
+            && compiled.schema == *schema
+        {
+            return Some(Arc::clone(compiled));
+        }
+        let inputs = compile(schema);
+        let compiled = Arc::new(CompiledDriver { schema: schema.clone(), inputs });
+        known.insert(driver_type.to_owned(), Arc::clone(&compiled));
+        Some(compiled)
     }
 
     /// A type that was changed is compiled again.
@@ -124,12 +176,22 @@ impl Compiled {
             .extend(outputs.pointer("/properties/secrets").map(self::required).unwrap_or_default());
         if let Some(values) = values.as_object_mut() {
             values.remove("required");
+            // What it refers to stands beside it.
+            for part in ["$defs", "definitions"] {
+                if let Some(definitions) = outputs.get(part) {
+                    values.insert(part.to_owned(), definitions.clone());
+                }
+            }
         }
+        let secret = outputs.pointer("/properties/secrets/properties").and_then(Json::as_object);
+        let secret = secret.into_iter().flat_map(serde_json::Map::keys);
+        let secret = secret.filter(|name| is_secret(resource_type, name)).cloned().collect();
         Self {
             resource_type: resource_type.clone(),
             inputs: compile(nested.unwrap_or(inputs)),
             values: compile(&values),
             required,
+            secret,
         }
     }
 }
@@ -154,12 +216,30 @@ fn problems(validator: Option<&Validator>, value: &Json) -> Vec<String> {
     let Some(validator) = validator.filter(|validator| !validator.is_valid(value)) else {
         return Vec::new();
     };
-    validator
-        .iter_errors(value)
-        .map(|error| {
-            let at = error.instance_path().to_string();
-            let at = if at.is_empty() { String::new() } else { format!("{at}: ") };
-            format!("{at}{}", error.masked())
-        })
-        .collect()
+    validator.iter_errors(value).map(|error| shown(&error)).collect()
+}
+
+/// Place and reason, without the value.
+fn shown(error: &jsonschema::ValidationError<'_>) -> String {
+    let at = error.instance_path().to_string();
+    let at = if at.is_empty() { String::new() } else { format!("{at}: ") };
+    format!("{at}{}", error.masked())
+}
+
+/// Whether a value of a definition becomes another one later: a placeholder, or a secret's place.
+fn is_late(value: &Json, at: &str) -> bool {
+    let has = |name: &str| value.get(name).is_some_and(Json::is_string);
+    let is_reference = || has("value") || (has("store") && has("ref"));
+    value.as_str().is_some_and(|text| text.contains("${"))
+        || (at.starts_with("/secrets/") && is_reference())
+}
+
+/// Whether anything at or below a place becomes another value later.
+fn holds_late(value: &Json, at: &str) -> bool {
+    is_late(value, at)
+        || match value {
+            Json::Object(members) => members.values().any(|member| holds_late(member, at)),
+            Json::Array(items) => items.iter().any(|item| holds_late(item, at)),
+            _ => false,
+        }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Builder, Error, Inputs, NodeIndex, Why, at, base_env_key, check_use, cluster_key,
+    Builder, Error, Inputs, NodeIndex, Why, at, base_env_key, check_use, cluster_key, logging_key,
     namespace_key, workload_key,
 };
 use crate::{
@@ -18,6 +18,12 @@ pub(super) fn seed(builder: &mut Builder<'_>) {
     builder.ensure(cluster_key());
     builder.ensure(namespace_key());
     let base = builder.ensure(base_env_key());
+    // Where logging is configured. Nothing depends on it.
+    let logging = logging_key();
+    let found = builder.input.definitions.find(&logging, &builder.input.context);
+    if found.is_some_and(|entry| !entry.definition.is_default) {
+        builder.ensure(logging);
+    }
     let mut params = JsonMap::new();
     params.insert("id".to_owned(), Json::String(builder.input.context.env.to_owned()));
     if let Some(draft) = builder.draft(base) {
@@ -162,9 +168,8 @@ fn module_edges(builder: &mut Builder<'_>, id: &str, module: &Module) {
             let in_module = Some((id, module));
             string_edges(builder, workload, value, in_module, &place, &below, Part::Spec);
         }
-        for (container, mount, target) in volume_ids(spec) {
-            let place =
-                at(&["modules", id, "spec", "containers", container, "volume_mounts", mount]);
+        for (place, target) in volume_ids(spec) {
+            let place = format!("{}{place}", at(&["modules", id, "spec"]));
             let tokens: Vec<&str> = target.splitn(2, '.').collect();
             let named = Placeholder { text: target, tokens };
             mention(builder, workload, &named, Some((id, module)), &place);
@@ -179,15 +184,27 @@ fn module_edges(builder: &mut Builder<'_>, id: &str, module: &Module) {
     }
 }
 
-/// Container, mount point and resource of each volume mount.
-fn volume_ids(spec: &JsonMap) -> impl Iterator<Item = (&str, &str, &str)> {
-    let containers = spec.get("containers").and_then(Json::as_object);
-    containers.into_iter().flatten().flat_map(|(container, body)| {
-        let mounts = body.get("volume_mounts").and_then(Json::as_object);
-        mounts.into_iter().flatten().filter_map(move |(mount, body)| {
-            let id = body.get("id").and_then(Json::as_str)?;
-            // A plain name is that of a claim in the namespace.
-            id.contains('.').then_some((container.as_str(), mount.as_str(), id))
+/// Place and resource of each volume mount.
+fn volume_ids(spec: &JsonMap) -> impl Iterator<Item = (String, &str)> {
+    // A plain name is that of a claim in the namespace.
+    volume_mounts(spec).filter(|(_, id)| id.contains('.'))
+}
+
+/// The volume mounts of all containers of a spec, also of those of schedules: the place of each
+/// below the spec, and what it mounts.
+pub fn volume_mounts(spec: &JsonMap) -> impl Iterator<Item = (String, &str)> {
+    let schedules = spec.get("schedules").and_then(Json::as_object).into_iter().flatten();
+    let schedules = schedules.map(|(name, schedule)| (at(&["schedules", name]), schedule));
+    let holders = schedules.filter_map(|(place, schedule)| Some((place, schedule.as_object()?)));
+    std::iter::once((String::new(), spec)).chain(holders).flat_map(|(holder, members)| {
+        let containers = members.get("containers").and_then(Json::as_object);
+        containers.into_iter().flatten().flat_map(move |(container, body)| {
+            let holder = holder.clone();
+            let mounts = body.get("volume_mounts").and_then(Json::as_object);
+            mounts.into_iter().flatten().filter_map(move |(mount, body)| {
+                let place = at(&["containers", container, "volume_mounts", mount]);
+                Some((format!("{holder}{place}"), body.get("id").and_then(Json::as_str)?))
+            })
         })
     })
 }
@@ -368,7 +385,8 @@ fn longest<T>(tokens: &[&str], find: impl Fn(&str) -> Option<T>) -> Option<T> {
 }
 
 /// The resource of the set that a placeholder names, and the path of the output behind its name.
-pub(crate) fn seed_key<'a>(
+/// `module` is the workload that the placeholder is part of.
+pub fn seed_key<'a>(
     set: &DeploymentSet,
     module: InModule<'_>,
     placeholder: &'a Placeholder<'a>,
