@@ -10,6 +10,7 @@
 //! Nothing outside this crate starts a process or speaks to another machine.
 
 pub mod cluster;
+mod code;
 pub mod echo;
 pub mod expand;
 pub mod git;

@@ -6,7 +6,7 @@
 use downbeat_core::Json;
 
 /// Whether a file of the root module has a `backend` or `cloud` block.
-pub(super) fn has_own(name: &str, content: &str) -> bool {
+pub(crate) fn has_own_backend(name: &str, content: &str) -> bool {
     if name.ends_with(".json") { in_json(content) } else { in_code(content) }
 }
 
@@ -168,7 +168,7 @@ impl<'a> Rest<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::has_own;
+    use super::has_own_backend;
 
     #[test]
     fn finds_the_block_and_nothing_else() {
@@ -211,7 +211,7 @@ mod tests {
             (false, "a.tf.json", "{\"terraform\": {\"required_version\": \"1\"}, \"backend\": {}}"),
             (false, "a.tf.json", "{"),
         ] {
-            assert_eq!(has_own(name, content), expected, "{content}");
+            assert_eq!(has_own_backend(name, content), expected, "{content}");
         }
     }
 }
