@@ -42,12 +42,13 @@ use serde_json::json;
 use tokio::process::Command;
 
 use self::{
-    inputs::Inputs,
+    inputs::{Inputs, Wanted},
     process::{Call, Ended, How},
     workspace::Workspace,
 };
 use crate::{
     code::{self, BACKEND, RUN, Source, VARIABLES},
+    container::{self, ContainerOptions},
     git::{self, Credentials, GitTarget},
 };
 
@@ -96,6 +97,8 @@ pub struct TerraformOptions {
     pub limit: Duration,
     /// How long an interrupted program may take to save its state.
     pub grace: Duration,
+    /// How runs in a cluster work.
+    pub container: ContainerOptions,
 }
 
 impl TerraformOptions {
@@ -112,6 +115,7 @@ impl TerraformOptions {
             dir: dir.into(),
             server: server.into(),
             states,
+            container: ContainerOptions::new(keys.clone()),
             keys,
             git,
             program: None,
@@ -184,7 +188,13 @@ impl Terraform {
         memory: &dyn Memory,
     ) -> Result<Response, DriverError> {
         let secrets = code::secrets_of(request);
-        let inputs = inputs::read(request.values, &secrets)?;
+        let inputs = match inputs::read(request.values, &secrets)? {
+            Wanted::Here(inputs) => inputs,
+            Wanted::InCluster(inputs) => {
+                container::ready(&self.options.container, request, *inputs)?;
+                return Err(container::no_runner_for_terraform());
+            }
+        };
         let mut run = self.begin(request.guresid, &inputs).await?;
         let plan = run.workspace.dir().join("plan");
         let mut out = OsString::from("-out=");

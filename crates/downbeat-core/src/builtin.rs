@@ -2,6 +2,7 @@
 //! templates over another driver.
 
 mod alternative;
+mod runner;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -131,7 +132,7 @@ pub fn changes_nothing(driver_type: &str) -> bool {
 #[must_use]
 pub fn runs_here(driver_type: &str) -> bool {
     let name = driver_type.strip_prefix("humanitec/").or(driver_type.strip_prefix("downbeat/"));
-    changes_nothing(driver_type) || name == Some("terraform")
+    changes_nothing(driver_type) || matches!(name, Some("container" | "terraform"))
 }
 
 /// The inputs for the driver behind a built-in virtual driver; `None` when the driver is not one.
@@ -143,6 +144,9 @@ pub fn expand(body: &Body) -> Option<Body> {
     let inputs = body.driver_inputs.as_ref();
     let given = inputs.and_then(|inputs| inputs.values.clone()).unwrap_or_default();
     let driver_type = body.driver_type.replacen("downbeat/", "humanitec/", 1);
+    if let Some(runner) = runner::find(&driver_type) {
+        return Some(runner.expand(body));
+    }
     let values = match driver_type.as_str() {
         "humanitec/dns-wildcard" | "humanitec/newapp-io-dns" => dns_wildcard(&given),
         "humanitec/ingress" => ingress(&given),

@@ -5,12 +5,16 @@
 
 use std::time::Duration;
 
-use downbeat_core::{Code, Json, Secret};
+use downbeat_core::{Code, Json, JsonMap, Secret};
 use downbeat_engine::DriverError;
 use serde_json::json;
 
-use crate::code::{
-    Bundle, Dialect, EMPTY, Part, flag, invalid, is_shell_name, known, limit, object, text,
+use crate::{
+    code::{
+        Bundle, Dialect, EMPTY, Part, flag, invalid, is_shell_name, known, limit, member, object,
+        text,
+    },
+    container,
 };
 
 /// Members of the plain inputs.
@@ -28,6 +32,8 @@ const VALUES: &[&str] = &[
 ];
 /// Members of the secret inputs.
 const SECRETS: &[&str] = &["account", "files", "runner", "script", "source", "variables"];
+/// The `runner_mode` of runs in a cluster.
+const IN_CLUSTER: &str = "custom-kubernetes";
 /// How this driver says what others say as well.
 const DIALECT: Dialect = Dialect { revision: "rev", is_free };
 
@@ -39,6 +45,15 @@ pub(super) struct Inputs {
     pub(super) append_logs: bool,
     pub(super) manifests_output: Option<String>,
     pub(super) limit: Option<Duration>,
+}
+
+/// Where the code is to run.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// On the server.
+    Here(Inputs),
+    /// As a Job in a cluster.
+    InCluster(Box<container::Inputs>),
 }
 
 /// What is kept for a destroy: the inputs as they were given.
@@ -53,26 +68,23 @@ pub(super) fn from_cookie(cookie: &Secret) -> Result<Inputs, DriverError> {
     };
     let kept: Json = serde_json::from_str(cookie.expose()).map_err(|_| unreadable())?;
     let part = |name: &str| kept.get(name).ok_or_else(unreadable);
-    read(part("values")?, part("secrets")?)
+    match read(part("values")?, part("secrets")?)? {
+        Wanted::Here(inputs) => Ok(inputs),
+        // Only what runs here keeps a cookie.
+        Wanted::InCluster(_) => Err(unreadable()),
+    }
 }
 
 /// Reads and checks the inputs.
-pub(super) fn read(values: &Json, secrets: &Json) -> Result<Inputs, DriverError> {
+pub(super) fn read(values: &Json, secrets: &Json) -> Result<Wanted, DriverError> {
     let plain = object(values, "the driver inputs", "")?.unwrap_or(&EMPTY);
     let secret = object(secrets, "the secret driver inputs", "")?.unwrap_or(&EMPTY);
     known(plain, "values", VALUES)?;
     known(secret, "secrets", SECRETS)?;
-    match text(plain, "values", "runner_mode")? {
-        None => {}
-        Some("custom-kubernetes") => {
-            let message = "`runner_mode: custom-kubernetes` is not there yet";
-            return Err(DriverError::new(Code::NotImplemented, message)
-                .hint("Leave `runner_mode` out to run the code on the server"));
-        }
-        Some(other) => {
-            let message = format!("`values.runner_mode` is {other:?}");
-            return Err(invalid(message).hint("Leave it out to run the code on the server"));
-        }
+    let mode = text(plain, "values", "runner_mode")?;
+    if let Some(other) = mode.filter(|mode| *mode != IN_CLUSTER) {
+        let message = format!("`values.runner_mode` is {other:?}");
+        return Err(invalid(message).hint("Leave it out to run the code on the server"));
     }
     let mut code = Bundle::new(plain, secret, secrets, DIALECT)?;
     for (part, members) in [(Part::Values, plain), (Part::Secrets, secret)] {
@@ -86,12 +98,28 @@ pub(super) fn read(values: &Json, secrets: &Json) -> Result<Inputs, DriverError>
         return Err(invalid("there is no code to run")
             .hint("Give one of `script`, `source`, or `files` with a `.tf` file"));
     }
-    Ok(Inputs {
-        code,
-        append_logs: flag(plain, "append_logs_to_error")?,
-        manifests_output: text(plain, "values", "manifests_output")?.map(str::to_owned),
-        limit: limit(plain)?,
-    })
+    let manifests_output = text(plain, "values", "manifests_output")?.map(str::to_owned);
+    let limit = limit(plain)?;
+    if mode.is_some() {
+        let runner = member(plain, "values", "runner")?.ok_or_else(|| {
+            invalid("the driver input `values.runner` is missing")
+                .hint("It says where the code runs: `cluster_type`, `cluster` and more")
+        })?;
+        let hidden = runner_secrets(secret)?;
+        let inputs = container::of_terraform(runner, &hidden, code, manifests_output, limit)?;
+        return Ok(Wanted::InCluster(Box::new(inputs)));
+    }
+    let append_logs = flag(plain, "append_logs_to_error")?;
+    Ok(Wanted::Here(Inputs { code, append_logs, manifests_output, limit }))
+}
+
+/// The secret members of `runner`; published definitions give them as one JSON text, too.
+fn runner_secrets(secret: &JsonMap) -> Result<JsonMap, DriverError> {
+    if let Some(Json::String(text)) = secret.get("runner") {
+        return serde_json::from_str(text)
+            .map_err(|_| invalid("the driver input `secrets.runner` is no JSON object"));
+    }
+    Ok(member(secret, "secrets", "runner")?.cloned().unwrap_or_default())
 }
 
 /// Whether a variable of the environment is the definition's to set.

@@ -1,7 +1,7 @@
 use downbeat_core::{Code, Json};
 use serde_json::json;
 
-use super::read;
+use super::{Wanted, read};
 use crate::code::mask;
 
 /// The code and message of inputs that are refused, with the hint behind it.
@@ -59,8 +59,15 @@ fn unknown_and_ill_typed_inputs_are_named() {
         (
             json!({"script": "", "runner_mode": "custom-kubernetes"}),
             json!({}),
-            "API-501 `runner_mode: custom-kubernetes` is not there yet | Leave `runner_mode` out \
-             to run the code on the server",
+            "RES-103 the driver input `values.runner` is missing | It says where the code runs: \
+             `cluster_type`, `cluster` and more",
+        ),
+        (
+            json!({"script": "", "runner_mode": "custom-kubernetes",
+                "runner": {"cluster_type": "esk", "cluster": {}}}),
+            json!({}),
+            "RES-103 `values.runner.cluster_type` is \"esk\", where no Job can run | Did you mean \
+             \"eks\"?",
         ),
         (
             json!({"script": "", "credentials_config": {"environment": {"A": "acces_token"}}}),
@@ -97,7 +104,7 @@ fn secret_inputs_win_and_credentials_are_mapped() {
         "script": "hidden", "files": {"b": "3"}, "variables": {"x": "one"},
         "account": "{\"access_token\":\"t0ken-t0ken\"}",
     });
-    let inputs = read(&values, &secrets).unwrap();
+    let Wanted::Here(inputs) = read(&values, &secrets).unwrap() else { panic!("not here") };
     let whole = "{\"access_token\":\"t0ken-t0ken\"}";
     let code = &inputs.code;
     let files: Vec<_> = code.files.iter().map(|(path, text)| (&**path, text.expose())).collect();
