@@ -18,7 +18,7 @@ use downbeat_engine::{DriverError, Request};
 use serde_json::json;
 
 pub(crate) use self::{
-    backend::has_own_backend,
+    backend::{has_own_backend, our_backend},
     mask::mask,
     outputs::{leaves, manifests},
     read::{

@@ -382,17 +382,7 @@ impl Run<'_> {
         }
         self.is_ours = !has_backend(&self.root).map_err(failed)?;
         if self.is_ours {
-            let address =
-                format!("{}/terraform/state/{}", self.driver.options.server, self.guresid);
-            let lock = format!("{address}/lock");
-            let backend = json!({ "terraform": { "backend": { "http": {
-                "address": address,
-                "lock_address": lock,
-                "lock_method": "PUT",
-                "unlock_address": lock,
-                "unlock_method": "DELETE",
-            }}}});
-            let backend = backend.to_string();
+            let backend = code::our_backend(&self.driver.options.server, self.guresid, None);
             workspace::write_inside(&self.root, BACKEND, backend.as_bytes()).map_err(failed)?;
         }
         self.workspace.set_root(&self.root).map_err(failed)

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 
 use downbeat_core::{Json, JsonMap, ResourceKey, Secret, id::sha256_hex, patch::push_token};
 use downbeat_engine::DriverError;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -137,28 +138,64 @@ pub(super) fn objects(
         run,
         inputs,
         name: run.name(),
-        secrets: Texts::default(),
-        plain: Texts::default(),
+        secrets: BTreeMap::new(),
+        plain: BTreeMap::new(),
     };
     builder.objects()
 }
 
-/// Texts by the key that they have in a Secret or ConfigMap.
-#[derive(Default)]
-struct Texts(BTreeMap<String, String>);
-
-impl Texts {
-    /// What an object would hold.
-    fn check(&self, what: &str, hint: &str) -> Result<(), DriverError> {
-        let bytes: usize = self.0.values().map(String::len).sum();
-        if bytes <= MOST {
-            return Ok(());
-        }
-        let message = format!(
-            "{what} have {bytes} bytes together; Kubernetes takes at most {MOST} of them to a Job"
-        );
-        Err(invalid(message).hint(hint))
+/// Refuses what is too much for one Secret or ConfigMap.
+fn check_size<'a>(what: &str, texts: impl Iterator<Item = &'a str>) -> Result<(), DriverError> {
+    let bytes: usize = texts.map(str::len).sum();
+    if bytes <= MOST {
+        return Ok(());
     }
+    let message = format!(
+        "{what} have {bytes} bytes together; Kubernetes takes at most {MOST} of them to a Job"
+    );
+    Err(invalid(message).hint("Put large files into a repository, and name it in `source`"))
+}
+
+/// What `prepare` does: written by us, read by us, in the Secret.
+#[derive(Serialize)]
+struct Plan<'a> {
+    version: u32,
+    workspace: &'a str,
+    scripts_directory: &'a str,
+    outputs_directory: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<PlanSource<'a>>,
+    files: Vec<PlanFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend: Option<PlanBackend>,
+}
+
+/// A repository to check out into the workspace.
+#[derive(Serialize)]
+struct PlanSource<'a> {
+    url: &'a str,
+    revision: &'a str,
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    /// Key of the Secret that opens it: `git.password` or `git.ssh-key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials: Option<&'static str>,
+}
+
+/// A file, by its key in Secret or ConfigMap.
+#[derive(Serialize)]
+struct PlanFile {
+    key: String,
+    path: String,
+}
+
+/// Where the state is kept. Written unless the code says so itself, so that our key is never given
+/// to a backend of somebody else.
+#[derive(Serialize)]
+struct PlanBackend {
+    path: String,
+    content: String,
 }
 
 struct Builder<'a> {
@@ -166,20 +203,20 @@ struct Builder<'a> {
     run: &'a Run<'a>,
     inputs: &'a Inputs,
     name: String,
-    secrets: Texts,
-    plain: Texts,
+    secrets: BTreeMap<String, Secret>,
+    plain: BTreeMap<String, String>,
 }
 
 impl Builder<'_> {
     fn objects(mut self) -> Result<Vec<Object>, DriverError> {
         let environment = self.environment()?;
         self.plan()?;
-        let has_plain = !self.plain.0.is_empty();
+        let has_plain = !self.plain.is_empty();
         let pod = self.pod(&environment, has_plain)?;
         let inputs = self.inputs;
-        const HINT: &str = "Put large files into a repository, and name it in `source`";
-        self.secrets.check("the secret files and variables of the definition", HINT)?;
-        self.plain.check("the files of the definition", HINT)?;
+        let secrets = self.secrets.values().map(Secret::expose);
+        check_size("the secret files and variables of the definition", secrets)?;
+        check_size("the files of the definition", self.plain.values().map(String::as_str))?;
         let mut objects = vec![self.secret()];
         if has_plain {
             let metadata = self.metadata();
@@ -188,7 +225,7 @@ impl Builder<'_> {
                 "kind": "ConfigMap",
                 "metadata": metadata,
                 "immutable": true,
-                "data": self.plain.0,
+                "data": self.plain,
             })));
         }
         let limit = inputs.limit.unwrap_or(self.options.limit).as_secs();
@@ -235,10 +272,10 @@ impl Builder<'_> {
     fn secret(&self) -> Object {
         let mut secrets = BTreeMap::new();
         let mut data = JsonMap::new();
-        for (key, text) in &self.secrets.0 {
+        for (key, text) in &self.secrets {
             let mut at = "/stringData".to_owned();
             push_token(&mut at, key);
-            secrets.insert(at, Secret::new(text.clone()));
+            secrets.insert(at, text.clone());
             data.insert(key.clone(), Json::Null);
         }
         let data = json!({
@@ -308,18 +345,9 @@ impl Builder<'_> {
                 set("DOWNBEAT_MANIFESTS_OUTPUT", output);
             }
         }
-        if self.may_keep_state() {
-            self.state(&mut own)?;
-        }
         for (name, text) in &self.inputs.code.environment {
             if own.contains_key(name) {
-                let error = invalid(format!("the variable {name} is set by the driver"));
-                return Err(match name.starts_with("TF_HTTP_") {
-                    true => error.hint(
-                        "Write `use_default_backend: false` when the code has a backend of its own",
-                    ),
-                    false => error,
-                });
+                return Err(invalid(format!("the variable {name} is set by the driver")));
             }
             own.insert(name.clone(), text.clone());
         }
@@ -328,7 +356,7 @@ impl Builder<'_> {
                 Text::Plain(value) => plain(&name, &value),
                 Text::Secret(value) => {
                     let key = format!("env.{name}");
-                    self.secrets.0.insert(key.clone(), value.expose().to_owned());
+                    self.secrets.insert(key.clone(), value);
                     let from = json!({ "secretKeyRef": { "name": self.name, "key": key } });
                     json!({ "name": name, "valueFrom": from })
                 }
@@ -337,40 +365,37 @@ impl Builder<'_> {
         Ok(environment)
     }
 
-    /// How the program reaches the state that we keep.
-    fn state(&self, own: &mut BTreeMap<String, Text>) -> Result<(), DriverError> {
+    /// Where our server keeps the state.
+    fn backend(&self, scripts: &str) -> Result<PlanBackend, DriverError> {
         let server = self.options.server.as_deref().ok_or_else(no_address)?;
-        let server = server.trim_end_matches('/');
-        let address = format!("{server}/terraform/state/{}", self.run.guresid);
-        let lock = format!("{address}/lock");
-        for (name, value) in [
-            ("TF_HTTP_ADDRESS", address.as_str()),
-            ("TF_HTTP_LOCK_ADDRESS", &lock),
-            ("TF_HTTP_LOCK_METHOD", "PUT"),
-            ("TF_HTTP_UNLOCK_ADDRESS", &lock),
-            ("TF_HTTP_UNLOCK_METHOD", "DELETE"),
-            ("TF_HTTP_USERNAME", &format!("{RUN}{}", self.run.digest())),
-        ] {
-            own.insert(name.to_owned(), Text::Plain(value.to_owned()));
-        }
+        let user = format!("{RUN}{}", self.run.digest());
         let key = self.options.keys.make(self.run.guresid);
-        own.insert("TF_HTTP_PASSWORD".to_owned(), Text::Secret(key));
-        Ok(())
+        let content = code::our_backend(server, self.run.guresid, Some((&user, &key)));
+        Ok(PlanBackend { path: format!("{scripts}/{BACKEND}"), content })
     }
 
     /// What `prepare` brings, and the plan that it follows.
     fn plan(&mut self) -> Result<(), DriverError> {
         let inputs = self.inputs;
         let scripts = self.scripts();
-        let mut files: Vec<Json> = Vec::new();
+        let ours = format!("{}/{OURS}", self.shared());
+        let shared = self.shared().to_owned();
+        let backend = match self.may_keep_state() {
+            true => Some(self.backend(&scripts)?),
+            false => None,
+        };
+        let mut files: Vec<PlanFile> = Vec::new();
         let mut bring = |path: String, content: &Text| {
             let key = format!("file.{}", files.len());
-            let (texts, text) = match content {
-                Text::Plain(text) => (&mut self.plain, text.clone()),
-                Text::Secret(text) => (&mut self.secrets, text.expose().to_owned()),
-            };
-            texts.0.insert(key.clone(), text);
-            files.push(json!({ "key": key, "path": path }));
+            match content {
+                Text::Plain(text) => {
+                    self.plain.insert(key.clone(), text.clone());
+                }
+                Text::Secret(text) => {
+                    self.secrets.insert(key.clone(), text.clone());
+                }
+            }
+            files.push(PlanFile { key, path });
         };
         for (path, content) in &inputs.code.files {
             bring(format!("{scripts}/{path}"), content);
@@ -378,41 +403,38 @@ impl Builder<'_> {
         if let Some(variables) = inputs.code.variables.file() {
             bring(format!("{scripts}/{VARIABLES}"), &variables);
         }
-        let shared = inputs.job.shared_directory.trim_end_matches('/');
         if inputs.job.program.is_some() {
-            let script = Text::Plain(SCRIPT_TEXT.to_owned());
-            bring(format!("{shared}/{OURS}/{SCRIPT}"), &script);
+            bring(format!("{ours}/{SCRIPT}"), &Text::Plain(SCRIPT_TEXT.to_owned()));
         }
-        let mut plan = json!({
-            "version": 1,
-            "workspace": shared,
-            "scripts_directory": scripts,
-            "outputs_directory": format!("{shared}/{OURS}"),
-            "files": files,
-        });
-        if let Some(source) = &inputs.code.source {
-            plan["source"] =
-                json!({ "url": source.url, "revision": source.revision, "path": source.path });
-            let mut add = |member: &str, key: &str, value: &str| {
-                self.secrets.0.insert(key.to_owned(), value.to_owned());
-                plan["source"][member] = json!(key);
+        let source = inputs.code.source.as_ref().map(|source| {
+            let credentials = match (&source.password, &source.ssh_key) {
+                (Some(password), _) => Some(("git.password", password)),
+                (None, Some(key)) => Some(("git.ssh-key", key)),
+                (None, None) => None,
             };
-            match (&source.password, &source.ssh_key) {
-                (Some(password), _) => add("password_key", "git.password", password.expose()),
-                (None, Some(key)) => add("ssh_key_key", "git.ssh-key", key.expose()),
-                (None, None) => {}
+            if let Some((key, secret)) = credentials {
+                self.secrets.insert(key.to_owned(), secret.clone());
             }
-            if let Some(username) = &source.username {
-                plan["source"]["username"] = json!(username);
+            PlanSource {
+                url: &source.url,
+                revision: &source.revision,
+                path: &source.path,
+                username: source.username.as_deref(),
+                credentials: credentials.map(|(key, _)| key),
             }
-        }
-        if self.may_keep_state() {
-            // Written unless the code has a backend of its own.
-            let backend = json!({ "terraform": { "backend": { "http": {} } } });
-            plan["backend"] =
-                json!({ "path": format!("{scripts}/{BACKEND}"), "content": backend.to_string() });
-        }
-        self.secrets.0.insert("plan.json".to_owned(), plan.to_string());
+        });
+        let plan = Plan {
+            version: 1,
+            workspace: &shared,
+            scripts_directory: &scripts,
+            outputs_directory: &ours,
+            source,
+            files,
+            backend,
+        };
+        // Texts and numbers: this cannot fail.
+        let plan = serde_json::to_string(&plan).unwrap_or_default();
+        self.secrets.insert("plan.json".to_owned(), Secret::new(plan));
         Ok(())
     }
 
@@ -425,7 +447,6 @@ impl Builder<'_> {
         // Only what `prepare` brings: the environment is for the image.
         let items: Vec<Json> = self
             .secrets
-            .0
             .keys()
             .filter(|key| !key.starts_with("env."))
             .map(|key| json!({ "key": key, "path": key }))
@@ -468,26 +489,29 @@ impl Builder<'_> {
                 tmp,
             ]),
         );
-        let mut run = json!({
-            "name": JOB,
-            "image": job.image,
-            "env": environment,
-            "terminationMessagePath": self.ours("error.txt"),
-            "terminationMessagePolicy": "FallbackToLogsOnError",
-            "volumeMounts": [shared],
-        });
-        if job.program.is_some() {
-            run["command"] = json!(["/bin/sh", self.ours(SCRIPT)]);
-        } else if !job.command.is_empty() {
-            run["command"] = json!(job.command);
+        let command = match job.program {
+            Some(_) => vec!["/bin/sh".to_owned(), self.ours(SCRIPT)],
+            None => job.command.clone(),
+        };
+        let mut run = JsonMap::new();
+        if !command.is_empty() {
+            run.insert("command".to_owned(), json!(command));
         }
-        // The three files that it reads, and where it leaves what it read.
-        let reads: Vec<&Json> = environment.iter().skip(2).take(4).collect();
-        let mut told: Vec<Json> = reads
-            .into_iter()
-            .filter(|variable| variable["name"] != "ERROR_FILE")
-            .cloned()
-            .collect();
+        for (name, value) in [
+            ("name", json!(JOB)),
+            ("image", json!(job.image)),
+            ("env", json!(environment)),
+            ("terminationMessagePath", json!(self.ours("error.txt"))),
+            ("terminationMessagePolicy", json!("FallbackToLogsOnError")),
+            ("volumeMounts", json!([shared])),
+        ] {
+            run.insert(name.to_owned(), value);
+        }
+        // The files that it reads, and where it leaves what it read.
+        let [_, _, outputs, secret_outputs, _, manifests] = CONTRACT;
+        let reads = [outputs, secret_outputs, manifests];
+        let is_read = |one: &&Json| reads.iter().any(|name| one.get("name") == Some(&json!(name)));
+        let mut told: Vec<Json> = environment.iter().filter(is_read).cloned().collect();
         told.push(json!({ "name": "DOWNBEAT_RESULT", "value": format!("{}-out", self.name) }));
         told.push(json!({ "name": "DOWNBEAT_NAMESPACE", "value": job.namespace }));
         let report = own(

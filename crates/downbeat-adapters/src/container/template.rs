@@ -46,11 +46,12 @@ pub(super) fn merge(pod: &mut Json, template: &JsonMap) -> Result<(), DriverErro
                 let Json::String(_) = value else {
                     return Err(wrong_type(&place, "a text", value));
                 };
-                let ours = &mut pod["metadata"][part];
+                let metadata = pod.get_mut("metadata").and_then(|metadata| metadata.get_mut(part));
+                let Some(Json::Object(ours)) = metadata else { continue };
                 if ours.get(name).is_some_and(|ours| ours != value) {
                     return Err(taken(&place));
                 }
-                ours[name] = value.clone();
+                ours.insert(name.clone(), value.clone());
             }
         }
     }

@@ -136,7 +136,13 @@ fn the_objects_of_our_own_run_script() {
     let ready = asked(&values, &json!({"cluster": {"agent_url": ""}})).unwrap();
     insta::assert_yaml_snapshot!("own-script", shown(&ready)[2]);
     assert!(ready.skip_permission_checks && ready.cluster.agent_url.is_none());
-    assert!(ready.objects[0].secrets.contains_key("/stringData/env.TF_HTTP_PASSWORD"));
+    let plan: Json =
+        serde_json::from_str(ready.objects[0].secrets["/stringData/plan.json"].expose()).unwrap();
+    let backend: Json = serde_json::from_str(plan["backend"]["content"].as_str().unwrap()).unwrap();
+    let http = &backend["terraform"]["backend"]["http"];
+    assert_eq!(http["address"], format!("https://downbeat.example/terraform/state/{GURESID}"));
+    assert_eq!(http["password"], options().keys.make(GURESID).expose());
+    assert!(http["username"].as_str().unwrap().starts_with("downbeat-run-"));
     // Without an address there is nobody to keep the state; code with a backend does not ask.
     let nowhere = ContainerOptions { server: None, ..options() };
     let error = asked_with(&nowhere, "k", &values, &json!({})).unwrap_err();
@@ -145,7 +151,7 @@ fn the_objects_of_our_own_run_script() {
     let mut own = values;
     own["files"]["backend.tf"] = json!("terraform {\n  backend \"s3\" {\n  }\n}\n");
     let ready = asked_with(&nowhere, "k", &own, &json!({})).unwrap();
-    assert!(!shown(&ready).to_string().contains("TF_HTTP"));
+    assert!(!ready.objects[0].filled().expose().contains("terraform/state"));
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(super) struct Inputs {
 #[derive(Debug)]
 pub(super) enum Wanted {
     /// On the server.
-    Here(Inputs),
+    Here(Box<Inputs>),
     /// As a Job in a cluster.
     InCluster(Box<container::Inputs>),
 }
@@ -69,7 +69,7 @@ pub(super) fn from_cookie(cookie: &Secret) -> Result<Inputs, DriverError> {
     let kept: Json = serde_json::from_str(cookie.expose()).map_err(|_| unreadable())?;
     let part = |name: &str| kept.get(name).ok_or_else(unreadable);
     match read(part("values")?, part("secrets")?)? {
-        Wanted::Here(inputs) => Ok(inputs),
+        Wanted::Here(inputs) => Ok(*inputs),
         // Only what runs here keeps a cookie.
         Wanted::InCluster(_) => Err(unreadable()),
     }
@@ -110,7 +110,7 @@ pub(super) fn read(values: &Json, secrets: &Json) -> Result<Wanted, DriverError>
         return Ok(Wanted::InCluster(Box::new(inputs)));
     }
     let append_logs = flag(plain, "append_logs_to_error")?;
-    Ok(Wanted::Here(Inputs { code, append_logs, manifests_output, limit }))
+    Ok(Wanted::Here(Box::new(Inputs { code, append_logs, manifests_output, limit })))
 }
 
 /// The secret members of `runner`; published definitions give them as one JSON text, too.

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::builtin::expand;
 
-    fn expanded(driver_type: &str, inputs: Json) -> Json {
+    fn expanded(driver_type: &str, inputs: &Json) -> Json {
         let body = json!({"name": "d", "driver_type": driver_type, "driver_inputs": inputs});
         let body: Body = serde_json::from_value(body).unwrap();
         let made = expand(&body).unwrap();
@@ -81,7 +81,7 @@ mod tests {
         let config = "${resources['config.default#opentofu-container-runner']";
         let made = expanded(
             "downbeat/opentofu-container-runner",
-            json!({"values": {"source": "${resources.s3.outputs.source}", "variables": {"a": 1}},
+            &json!({"values": {"source": "${resources.s3.outputs.source}", "variables": {"a": 1}},
                 "secret_refs": {"source": {"password": {"store": "s", "ref": "r"}}}}),
         );
         assert_eq!(
@@ -110,11 +110,11 @@ mod tests {
         let secrets = json!({"cluster": {"agent_url": {"value": ""}}});
         for id in ["container-runner", "terraform-container-runner"] {
             let driver = format!("humanitec/{id}");
-            let made = expanded(&driver, json!({"values": said, "secret_refs": secrets}));
+            let made = expanded(&driver, &json!({"values": said, "secret_refs": secrets}));
             assert_eq!(made, json!({"values": said, "secret_refs": secrets}));
         }
         // Without a program, the definition brings its job.
-        let made = expanded("humanitec/container-runner", json!({}));
+        let made = expanded("humanitec/container-runner", &json!({}));
         assert_eq!(made["values"].get("job"), None);
         assert_eq!(made["values"].get("use_default_backend"), None);
     }

@@ -116,7 +116,7 @@ fn secret_inputs_win_and_credentials_are_mapped() {
     assert_eq!(code.environment["ALL"].expose(), whole);
     assert_eq!(mask("say hidden t0ken-t0ken 3", &code.masked), "say *** *** 3");
     let again = super::from_cookie(&super::to_cookie(&values, &secrets)).unwrap();
-    assert_eq!(again, inputs);
+    assert_eq!(again, *inputs);
 }
 
 #[test]
