@@ -31,7 +31,7 @@ use downbeat_engine::{
 pub(crate) use self::inputs::{Inputs, of_terraform};
 pub use self::{
     inputs::Cluster,
-    job::{Action, Object, Run},
+    job::{Action, Object, RUN_SCRIPT, Run},
     outputs::{Written, failure, response},
 };
 use crate::code;

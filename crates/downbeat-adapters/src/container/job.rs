@@ -44,8 +44,9 @@ const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const OURS: &str = ".downbeat";
 /// Our own run script, within that folder.
 const SCRIPT: &str = "run.sh";
-/// What it does.
-pub(super) const SCRIPT_TEXT: &str = include_str!("run.sh");
+/// The script that runs infrastructure code in an image which has nothing but a shell and the
+/// program.
+pub const RUN_SCRIPT: &str = include_str!("run.sh");
 
 /// Names of our containers.
 pub(super) const PREPARE: &str = "prepare";
@@ -404,7 +405,7 @@ impl Builder<'_> {
             bring(format!("{scripts}/{VARIABLES}"), &variables);
         }
         if inputs.job.program.is_some() {
-            bring(format!("{ours}/{SCRIPT}"), &Text::Plain(SCRIPT_TEXT.to_owned()));
+            bring(format!("{ours}/{SCRIPT}"), &Text::Plain(RUN_SCRIPT.to_owned()));
         }
         let source = inputs.code.source.as_ref().map(|source| {
             let credentials = match (&source.password, &source.ssh_key) {

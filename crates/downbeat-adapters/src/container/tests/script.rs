@@ -10,7 +10,7 @@ use std::{
 use downbeat_core::Json;
 use serde_json::json;
 
-use super::{super::job::SCRIPT_TEXT, Written, response, texts};
+use super::{super::RUN_SCRIPT, Written, response, texts};
 
 /// What a run left.
 struct Ran {
@@ -36,7 +36,7 @@ impl Shared {
         }
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(".downbeat")).unwrap();
-        fs::write(folder.path().join(".downbeat/run.sh"), SCRIPT_TEXT).unwrap();
+        fs::write(folder.path().join(".downbeat/run.sh"), RUN_SCRIPT).unwrap();
         Some(Self(folder))
     }
 
