@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
 use downbeat_core::{Code, Json, ResourceKey, Secret, SecretExpr};
-use downbeat_engine::{DriverError, Request, RunKeys, SecretOutput};
+use downbeat_engine::{
+    BoxFuture, DriverError, ExternalDriver, Memory, Removal, Request, RunKeys, SecretOutput,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{ContainerOptions, Ready, Written, failure, response, run};
+use super::{Container, ContainerOptions, Ready, Written, failure, response, run};
 
 mod script;
 
@@ -152,6 +154,43 @@ fn the_objects_of_our_own_run_script() {
     own["files"]["backend.tf"] = json!("terraform {\n  backend \"s3\" {\n  }\n}\n");
     let ready = asked_with(&nowhere, "k", &own, &json!({})).unwrap();
     assert!(!ready.objects[0].filled().expose().contains("terraform/state"));
+}
+
+/// Keeps nothing, and says so.
+struct Forgets;
+
+impl Memory for Forgets {
+    fn keep(&self, _: Secret) -> BoxFuture<'_, Result<(), DriverError>> {
+        Box::pin(std::future::ready(Err(DriverError::new(Code::Internal, "kept"))))
+    }
+}
+
+#[tokio::test]
+async fn the_driver_finds_mistakes_and_then_names_what_runs() {
+    let driver = Container::new(options());
+    let key = ResourceKey::new("s3", "default", "shared.files");
+    let said = async |values: &Json| {
+        let request = Request {
+            guresid: GURESID,
+            key: &key,
+            resource: &json!({}),
+            values,
+            secrets: &json!({}),
+            secret_exprs: &BTreeMap::new(),
+            secret_texts: &BTreeMap::new(),
+            cookie: None,
+            seed: [0; 32],
+            idempotency_key: "k",
+            target: "",
+        };
+        driver.provision(&request, &Forgets).await.unwrap_err()
+    };
+    let error = said(&small()).await;
+    assert_eq!(error.code, Code::NoRunner);
+    assert!(error.hint.unwrap().starts_with("Use \"humanitec/terraform\" instead: "));
+    assert_eq!(said(&json!({})).await.code, Code::DriverInputs);
+    let removal = Removal { guresid: GURESID, key: &key, cookie: None, target: "" };
+    driver.deprovision(&removal, &Forgets).await.unwrap();
 }
 
 #[test]

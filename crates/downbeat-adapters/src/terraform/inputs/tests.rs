@@ -1,8 +1,14 @@
-use downbeat_core::{Code, Json};
+use std::collections::BTreeMap;
+
+use downbeat_core::{Code, Json, ResourceKey};
+use downbeat_engine::{Request, RunKeys};
 use serde_json::json;
 
 use super::{Wanted, read};
-use crate::code::mask;
+use crate::{
+    code::mask,
+    container::{self, ContainerOptions},
+};
 
 /// The code and message of inputs that are refused, with the hint behind it.
 fn refused(values: &Json, secrets: &Json) -> String {
@@ -122,4 +128,65 @@ fn secret_inputs_win_and_credentials_are_mapped() {
 #[test]
 fn a_refusal_has_the_code_of_inputs() {
     assert_eq!(read(&json!([]), &json!({})).unwrap_err().code, Code::DriverInputs);
+}
+
+#[test]
+fn a_run_in_a_cluster_becomes_a_job_of_our_own_script() {
+    // As published, with the secrets of the runner as one text.
+    let values = json!({
+        "append_logs_to_error": true,
+        "runner_mode": "custom-kubernetes",
+        "runner": {
+            "cluster_type": "aks", "cluster": {"name": "c", "loadbalancer": "192.0.2.1"},
+            "service_account": "humanitec-tf-runner-sa", "namespace": "humanitec-tf-runner",
+            "runner_pod_template":
+                "metadata:\n  labels:\n    azure.workload.identity/use: \"true\"\n",
+        },
+        "credentials_config": {"environment": {"AWS_ACCESS_KEY_ID": "AccessKeyId"}},
+        "source": {"path": "s3/bucket/", "rev": "refs/heads/main", "url": "git.example:o/r.git"},
+        "variables": {"bucket": "b"},
+        "manifests_output": "objects",
+    });
+    let secrets = json!({
+        "account": {"AccessKeyId": "AKIA-hidden"},
+        "runner": "{\"credentials\": {\"password\": \"hidden-password\"}}",
+        "source": {"ssh_key": "hidden-key"},
+    });
+    let Wanted::InCluster(inputs) = read(&values, &secrets).unwrap() else { panic!("here") };
+    let request = Request {
+        guresid: "0a1b",
+        key: &ResourceKey::new("s3", "default", "shared.files"),
+        resource: &json!({}),
+        values: &values,
+        secrets: &secrets,
+        secret_exprs: &BTreeMap::new(),
+        secret_texts: &BTreeMap::new(),
+        cookie: None,
+        seed: [0; 32],
+        idempotency_key: "k",
+        target: "",
+    };
+    let options = ContainerOptions {
+        server: Some("https://downbeat.example".to_owned()),
+        ..ContainerOptions::new(RunKeys::new(b"seed"))
+    };
+    let ready = container::ready(&options, &request, *inputs).unwrap();
+    assert_eq!(ready.cluster.kind.as_deref(), Some("aks"));
+    let credentials = ready.cluster.credentials.unwrap();
+    assert_eq!(credentials.expose(), "{\"password\":\"hidden-password\"}");
+    let job = &ready.objects[2].data;
+    assert_eq!(job["metadata"]["namespace"], "humanitec-tf-runner");
+    let pod = &job["spec"]["template"];
+    assert_eq!(pod["metadata"]["labels"]["azure.workload.identity/use"], "true");
+    let run = &pod["spec"]["initContainers"][1];
+    assert_eq!(run["image"], "hashicorp/terraform:1.5.7");
+    let environment = run["env"].as_array().unwrap();
+    assert!(
+        environment.contains(&json!({"name": "DOWNBEAT_MANIFESTS_OUTPUT", "value": "objects"}))
+    );
+    let named = |name: &str| environment.iter().any(|variable| variable["name"] == name);
+    assert!(named("AWS_ACCESS_KEY_ID") && named("DOWNBEAT_PROGRAM"));
+    for object in &ready.objects {
+        assert!(!object.data.to_string().contains("hidden"));
+    }
 }
