@@ -14,7 +14,7 @@
 //! * No secret is in the Job or in the ConfigMap.
 //!
 //! The contract with images is in `docs/concepts/containers.md`, the reasons in
-//! `docs/design/drivers.md`.
+//! `docs/design/containers.md`.
 
 mod inputs;
 mod job;
