@@ -2,7 +2,7 @@
 //!
 //! | port | here |
 //! | --- | --- |
-//! | `Driver` | [`template`], [`echo`], [`cluster`], [`terraform`]; [`remote`] for those of an organization |
+//! | `Driver` | [`template`], [`echo`], [`cluster`], [`terraform`], [`container`]; [`remote`] for those of an organization |
 //! | `Expand` | [`expand`] |
 //! | `Target` | [`git`], wrapped for the engine by [`target`] |
 //! | `Sealer` | [`sealed`] |
@@ -10,6 +10,8 @@
 //! Nothing outside this crate starts a process or speaks to another machine.
 
 pub mod cluster;
+mod code;
+pub mod container;
 pub mod echo;
 pub mod expand;
 pub mod git;
@@ -23,7 +25,10 @@ use std::sync::Arc;
 
 use downbeat_engine::{Driver, Drivers, ExternalDriver, PureDriver};
 
-use self::terraform::{Terraform, TerraformOptions};
+use self::{
+    container::Container,
+    terraform::{Terraform, TerraformOptions},
+};
 
 /// The drivers that change nothing, under the references that definitions use. In the place of the
 /// others stands one that says what it needs.
@@ -44,6 +49,7 @@ pub fn drivers() -> Drivers {
     add("humanitec/echo", Arc::new(echo::Echo));
     add("humanitec/static", Arc::new(echo::Echo));
     add("humanitec/terraform", Arc::new(terraform::NeedsDeployment));
+    add("humanitec/container", Arc::new(terraform::NeedsDeployment));
     for (name, cluster) in cluster::CLUSTERS {
         add(name, Arc::new(cluster));
     }
@@ -55,9 +61,14 @@ pub fn drivers() -> Drivers {
 #[must_use]
 pub fn drivers_with(terraform: TerraformOptions) -> Drivers {
     let mut drivers = drivers();
-    let terraform: Arc<dyn ExternalDriver> = Arc::new(Terraform::new(terraform));
-    for name in ["humanitec/terraform", "downbeat/terraform"] {
-        drivers.by_type.insert(name.to_owned(), Driver::External(Arc::clone(&terraform)));
+    let container = Container::new(terraform.container.clone());
+    let external: [(&str, Arc<dyn ExternalDriver>); 2] =
+        [("terraform", Arc::new(Terraform::new(terraform))), ("container", Arc::new(container))];
+    for (name, driver) in external {
+        for org in ["humanitec", "downbeat"] {
+            let driver = Driver::External(Arc::clone(&driver));
+            drivers.by_type.insert(format!("{org}/{name}"), driver);
+        }
     }
     drivers
 }

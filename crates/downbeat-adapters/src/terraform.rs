@@ -18,7 +18,6 @@
 //!
 //! The reasons are in `docs/design/terraform.md`.
 
-mod backend;
 mod inputs;
 mod outputs;
 mod process;
@@ -43,11 +42,15 @@ use serde_json::json;
 use tokio::process::Command;
 
 use self::{
-    inputs::Inputs,
+    inputs::{Inputs, Wanted},
     process::{Call, Ended, How},
     workspace::Workspace,
 };
-use crate::git::{self, Credentials, GitTarget};
+use crate::{
+    code::{self, BACKEND, RUN, Source, VARIABLES},
+    container::{self, ContainerOptions},
+    git::{self, Credentials, GitTarget},
+};
 
 /// What the program inherits from the server. All else starts empty.
 const INHERITED: &[&str] = &[
@@ -68,13 +71,6 @@ const INHERITED: &[&str] = &[
 ];
 /// The programs that can run the code, the preferred one first.
 const PROGRAMS: [&str; 2] = ["tofu", "terraform"];
-/// The variables of a run. The program reads such files in the order of their names, and this one
-/// shall have the last word.
-const VARIABLES: &str = "zz_downbeat.auto.tfvars.json";
-/// Where the state is kept, unless the code says so itself.
-const BACKEND: &str = "downbeat_backend_override.tf.json";
-/// User names of our runs begin like this. The server keeps them with a lock, in [`LOCKED_BY`].
-const RUN: &str = "downbeat-run-";
 /// The member of a lock that says who holds it.
 const LOCKED_BY: &str = "LockedBy";
 /// How much of the log goes into an error.
@@ -101,6 +97,8 @@ pub struct TerraformOptions {
     pub limit: Duration,
     /// How long an interrupted program may take to save its state.
     pub grace: Duration,
+    /// How runs in a cluster work.
+    pub container: ContainerOptions,
 }
 
 impl TerraformOptions {
@@ -117,6 +115,7 @@ impl TerraformOptions {
             dir: dir.into(),
             server: server.into(),
             states,
+            container: ContainerOptions::new(keys.clone()),
             keys,
             git,
             program: None,
@@ -188,8 +187,14 @@ impl Terraform {
         request: &Request<'_>,
         memory: &dyn Memory,
     ) -> Result<Response, DriverError> {
-        let secrets = inputs::opened(request.secrets, request.secret_texts);
-        let inputs = inputs::read(request.values, &secrets)?;
+        let secrets = code::secrets_of(request);
+        let inputs = match inputs::read(request.values, &secrets)? {
+            Wanted::Here(inputs) => inputs,
+            Wanted::InCluster(inputs) => {
+                container::ready(&self.options.container, request, *inputs)?;
+                return Err(container::no_runner_for_terraform());
+            }
+        };
         let mut run = self.begin(request.guresid, &inputs).await?;
         let plan = run.workspace.dir().join("plan");
         let mut out = OsString::from("-out=");
@@ -351,7 +356,7 @@ impl Run<'_> {
     /// Brings code, variables and backend into the folder.
     async fn write_code(&mut self) -> Result<(), DriverError> {
         let code = self.root.clone();
-        match &self.inputs.source {
+        match &self.inputs.code.source {
             None => workspace::private_dir(&code).map_err(|error| folder_failed(&error))?,
             Some(source) => self.root = self.fetch(source, &code).await?,
         }
@@ -363,36 +368,28 @@ impl Run<'_> {
             _ => folder_failed(&error),
         };
         workspace::private_dir(&self.home).map_err(failed)?;
-        for (name, content) in &self.inputs.files {
-            workspace::write_inside(&self.root, name, content.as_bytes()).map_err(failed)?;
+        for (name, content) in &self.inputs.code.files {
+            workspace::write_inside(&self.root, name, content.expose().as_bytes())
+                .map_err(failed)?;
             if name == ".gitconfig" {
-                workspace::write_inside(&self.home, name, content.as_bytes()).map_err(failed)?;
+                workspace::write_inside(&self.home, name, content.expose().as_bytes())
+                    .map_err(failed)?;
             }
         }
-        if !self.inputs.variables.is_empty() {
-            let variables = serde_json::to_vec(&self.inputs.variables).unwrap_or_default();
-            workspace::write_inside(&self.root, VARIABLES, &variables).map_err(failed)?;
+        if let Some(variables) = self.inputs.code.variables.file() {
+            let variables = variables.expose().as_bytes();
+            workspace::write_inside(&self.root, VARIABLES, variables).map_err(failed)?;
         }
         self.is_ours = !has_backend(&self.root).map_err(failed)?;
         if self.is_ours {
-            let address =
-                format!("{}/terraform/state/{}", self.driver.options.server, self.guresid);
-            let lock = format!("{address}/lock");
-            let backend = json!({ "terraform": { "backend": { "http": {
-                "address": address,
-                "lock_address": lock,
-                "lock_method": "PUT",
-                "unlock_address": lock,
-                "unlock_method": "DELETE",
-            }}}});
-            let backend = backend.to_string();
+            let backend = code::our_backend(&self.driver.options.server, self.guresid, None);
             workspace::write_inside(&self.root, BACKEND, backend.as_bytes()).map_err(failed)?;
         }
         self.workspace.set_root(&self.root).map_err(failed)
     }
 
     /// Checks a repository out; answers the folder of its root module.
-    async fn fetch(&self, source: &inputs::Source, into: &Path) -> Result<PathBuf, DriverError> {
+    async fn fetch(&self, source: &Source, into: &Path) -> Result<PathBuf, DriverError> {
         let credentials = match (&source.password, &source.ssh_key) {
             (Some(password), _) => Some(Credentials::Password {
                 // Hosts look at the token only, and want some name.
@@ -412,7 +409,7 @@ impl Run<'_> {
                 git::Error::GitMissing { .. } | git::Error::TooOld { .. } => Code::ProgramMissing,
                 _ => Code::Driver,
             };
-            let message = inputs::mask(&error.to_string(), &self.inputs.masked);
+            let message = code::mask(&error.to_string(), &self.inputs.code.masked);
             DriverError::new(code, format!("the code cannot be fetched: {message}"))
         })?;
         tracing::debug!(guresid = self.guresid, commit, "fetched the code of a resource");
@@ -466,7 +463,7 @@ impl Run<'_> {
         let plugins = options.dir.join("plugins");
         workspace::private_dir(&plugins)?;
         command
-            .envs(&self.inputs.environment)
+            .envs(self.inputs.code.environment.iter().map(|(name, text)| (name, text.expose())))
             .env("HOME", &self.home)
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("LC_ALL", "C.UTF-8")
@@ -488,9 +485,9 @@ impl Run<'_> {
     /// What a call that did not end well means.
     async fn failure(&self, step: &str, ended: &Ended) -> DriverError {
         let program = self.name.as_deref().unwrap_or("terraform");
-        let mut masked = self.inputs.masked.clone();
+        let mut masked = self.inputs.code.masked.clone();
         masked.push(self.driver.options.keys.make(self.guresid));
-        let log = inputs::mask(&ended.log, &masked);
+        let log = code::mask(&ended.log, &masked);
         let lines: Vec<&str> = log.lines().map(bare).collect();
         let mut error = if ended.how == How::Late {
             let limit = self.inputs.limit.unwrap_or(self.driver.options.limit).as_secs_f32();
@@ -563,9 +560,9 @@ fn has_backend(root: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(root)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if inputs::is_code(&name) && name != BACKEND && entry.path().is_file() {
+        if code::is_code(&name) && name != BACKEND && entry.path().is_file() {
             let content = fs::read(entry.path())?;
-            if backend::has_own(&name, &String::from_utf8_lossy(&content)) {
+            if code::has_own_backend(&name, &String::from_utf8_lossy(&content)) {
                 return Ok(true);
             }
         }

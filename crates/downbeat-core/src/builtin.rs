@@ -3,6 +3,7 @@
 
 mod alternative;
 mod driver;
+mod runner;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -133,7 +134,7 @@ pub fn changes_nothing(driver_type: &str) -> bool {
 #[must_use]
 pub fn runs_here(driver_type: &str) -> bool {
     let name = driver_type.strip_prefix("humanitec/").or(driver_type.strip_prefix("downbeat/"));
-    changes_nothing(driver_type) || name == Some("terraform")
+    changes_nothing(driver_type) || matches!(name, Some("container" | "terraform"))
 }
 
 /// The inputs for the driver behind a built-in virtual driver; `None` when the driver is not one.
@@ -145,6 +146,9 @@ pub fn expand(body: &Body) -> Option<Body> {
     let inputs = body.driver_inputs.as_ref();
     let given = inputs.and_then(|inputs| inputs.values.clone()).unwrap_or_default();
     let driver_type = body.driver_type.replacen("downbeat/", "humanitec/", 1);
+    if let Some(runner) = runner::find(&driver_type) {
+        return Some(runner.expand(body));
+    }
     let values = match driver_type.as_str() {
         "humanitec/dns-wildcard" | "humanitec/newapp-io-dns" => dns_wildcard(&given),
         "humanitec/ingress" => ingress(&given),
@@ -171,7 +175,8 @@ pub fn expand(body: &Body) -> Option<Body> {
 /// `host` is the rendered label below the domain. What is random in the label is seeded with the
 /// resource's id, so it is rendered alike each time.
 fn dns_wildcard(given: &JsonMap) -> Json {
-    let domain = given.get("domain").and_then(Json::as_str).unwrap_or("localhost");
+    let missing = "{{ fail \"the driver input values.domain is missing\" }}";
+    let domain = given.get("domain").and_then(Json::as_str).unwrap_or(missing);
     let label = given.get("template").and_then(Json::as_str).unwrap_or("{{ trunc 12 .id }}");
     json!({
         "domain": domain,
@@ -182,7 +187,8 @@ fn dns_wildcard(given: &JsonMap) -> Json {
 
 /// One Ingress with a rule for the host and a path for each route; none without routes.
 fn ingress(given: &JsonMap) -> Json {
-    let no_tls = given.get("no_tls").and_then(Json::as_bool).unwrap_or(false);
+    // What was a placeholder elsewhere is a text.
+    let no_tls = given.get("no_tls").is_some_and(|no| no == true || no == "true");
     let secret = match given.get("tls_secret_name") {
         _ if no_tls => Json::Null,
         Some(name) => name.clone(),
@@ -202,7 +208,11 @@ fn ingress(given: &JsonMap) -> Json {
     })
 }
 
-const INGRESS: &str = r#"{{- if .driver.values.paths -}}
+/// Rules come from routes; older definitions give host and rules as inputs of the resource.
+const INGRESS: &str = r#"{{- $rules := dig "rules" "http" dict .resource -}}
+{{- $host := .resource.host | default .driver.values.host -}}
+{{- $secret := .driver.values.tls_secret_name | default .resource.tls_secret_name -}}
+{{- if or .driver.values.paths $rules -}}
 ingress.yaml:
   location: namespace
   data:
@@ -220,15 +230,24 @@ ingress.yaml:
       {{- if .driver.values.class }}
       ingressClassName: {{ .driver.values.class | toRawJson }}
       {{- end }}
-      {{- if .driver.values.tls_secret_name }}
+      {{- if $secret }}
       tls:
-      - hosts: [{{ .driver.values.host | toRawJson }}]
-        secretName: {{ .driver.values.tls_secret_name | toRawJson }}
+      - hosts: [{{ $host | toRawJson }}]
+        secretName: {{ $secret | toRawJson }}
       {{- end }}
       rules:
-      - host: {{ .driver.values.host | toRawJson }}
+      - host: {{ $host | toRawJson }}
         http:
           paths:
+          {{- range $path, $rule := $rules }}
+          - path: {{ $path | toRawJson }}
+            pathType: {{ $rule.type | default $.driver.values.path_type | toRawJson }}
+            backend:
+              service:
+                name: {{ $rule.name | toRawJson }}
+                port:
+                  {{ kindIs "string" $rule.port | ternary "name" "number" }}: {{ $rule.port | toRawJson }}
+          {{- end }}
           {{- range $at, $path := .driver.values.paths }}
           - path: {{ $path | toRawJson }}
             pathType: {{ $.driver.values.path_type | toRawJson }}
@@ -252,7 +271,7 @@ workload: {{ index (splitList "." .driver.values.res_id) 1 | toRawJson }}
 /// What the workload asks for, within the limits of the definition.
 const HPA: &str = r#"{{- $most := .driver.values.limits.maxReplicas | default 3 | int -}}
 {{- $min := .resource.minReplicas | default (.driver.values.limits.minReplicas | default 2) | int -}}
-{{- $max := .resource.maxReplicas | default $most | int -}}
+{{- $max := min (.resource.maxReplicas | default $most | int) $most -}}
 hpa.yaml:
   location: namespace
   data:
@@ -265,8 +284,8 @@ hpa.yaml:
         apiVersion: apps/v1
         kind: Deployment
         name: {{ .init.workload }}
-      minReplicas: {{ min $min $most }}
-      maxReplicas: {{ min $max $most }}
+      minReplicas: {{ min $min $max }}
+      maxReplicas: {{ $max }}
       metrics:
       - type: Resource
         resource:
@@ -317,8 +336,8 @@ const VOLUME_NFS: &str = r#"persistent-volume.yaml:
       capacity:
         storage: 1Mi
       nfs:
-        server: {{ .driver.values.server | toRawJson }}
-        path: {{ .driver.values.path | toRawJson }}
+        server: {{ required "the driver input values.server is missing" .driver.values.server | toRawJson }}
+        path: {{ required "the driver input values.path is missing" .driver.values.path | toRawJson }}
 claim.yaml:
   location: namespace
   data:

@@ -118,6 +118,8 @@ codes! {
     StateLocked = "RES-107",
     /// The program that the driver needs is missing.
     ProgramMissing = "RES-108",
+    /// Nothing here can run the Job of the driver.
+    NoRunner = "RES-109",
     /// The driver answered something that the protocol does not have.
     DriverAnswer = "RES-111",
     /// The driver cannot be reached.

@@ -166,8 +166,22 @@ fn read_one(document: &Node) -> Result<DefinitionFile, Error> {
     let unsuitable = |error: &serde_json::Error| {
         wrong(entity, format!("the entity of definition {id:?} is not valid: {error}"))
     };
-    let body: Body = serde_json::from_value(Json::Object(members.clone()))
+    let mut body: Body = serde_json::from_value(Json::Object(members.clone()))
         .map_err(|error| unsuitable(&error))?;
+    let secrets = entity.get("driver_inputs").and_then(|inputs| inputs.get("secrets"));
+    if let Some(Json::Object(secrets)) = secrets.map(Node::to_json)
+        && !secrets.is_empty()
+    {
+        let inputs = body.driver_inputs.get_or_insert_default();
+        if inputs.secret_refs.as_ref().is_some_and(|refs| !refs.is_empty()) {
+            let message = format!(
+                "driver_inputs of definition {id:?} has both `secrets` and `secret_refs`; they \
+                 exclude each other"
+            );
+            return Err(wrong(entity, message));
+        }
+        inputs.secret_refs = Some(leaves(secrets));
+    }
     if body.driver_type.is_empty() {
         return Err(wrong(entity, format!("definition {id:?} needs entity.driver_type")));
     }
@@ -184,6 +198,17 @@ fn read_one(document: &Node) -> Result<DefinitionFile, Error> {
         criteria: parsed,
         request,
     })
+}
+
+/// Secrets in clear, as `secret_refs` writes them: each leaf is `{value: text}`.
+fn leaves(secrets: JsonMap) -> JsonMap {
+    let leaf = |value: Json| match value {
+        Json::Object(below) => Json::Object(leaves(below)),
+        Json::String(text) => serde_json::json!({ "value": text }),
+        Json::Null => Json::Null,
+        other => serde_json::json!({ "value": other.to_string() }),
+    };
+    secrets.into_iter().map(|(name, value)| (name, leaf(value))).collect()
 }
 
 #[cfg(test)]

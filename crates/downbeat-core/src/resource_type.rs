@@ -282,7 +282,7 @@ pub fn built_in() -> Vec<ResourceType> {
             data,
             Direct,
             any(),
-            outputs(&["host", "port", "name"], &[], user),
+            outputs(&[], &["host", "port", "name"], user),
         ),
         make(
             "mssql",
@@ -290,7 +290,7 @@ pub fn built_in() -> Vec<ResourceType> {
             data,
             Direct,
             any(),
-            outputs(&["host", "port", "name"], &[], user),
+            outputs(&[], &["host", "port", "name"], user),
         ),
         make(
             "mongodb",
@@ -298,7 +298,7 @@ pub fn built_in() -> Vec<ResourceType> {
             data,
             Direct,
             any(),
-            outputs(&["host", "port"], &["name"], &["connection", "username", "password"]),
+            outputs(&["host"], &["port", "name"], &["connection", "username", "password"]),
         ),
         make("redis", "Redis", data, Direct, any(), outputs(&["host", "port"], &[], user)),
         make(
@@ -307,7 +307,7 @@ pub fn built_in() -> Vec<ResourceType> {
             data,
             Direct,
             any(),
-            outputs(&["host", "port"], &[], user),
+            outputs(&[], &["host", "port"], user),
         ),
         make(
             "cassandra",

@@ -57,6 +57,10 @@ const PLAIN_HTTP: &str = "DOWNBEAT_PLAIN_HTTP_DRIVERS";
 /// Names the program that runs infrastructure code, if it is not `tofu` or `terraform` from the
 /// `PATH`.
 const TERRAFORM: &str = "DOWNBEAT_TERRAFORM";
+/// Where a cluster reaches this server, for the states of infrastructure code that runs there.
+const CLUSTER_URL: &str = "DOWNBEAT_CLUSTER_URL";
+/// The image of Downbeat for runs in a cluster, if it is not the one of this version.
+const RUNNER_IMAGE: &str = "DOWNBEAT_RUNNER_IMAGE";
 
 /// What to start.
 #[derive(Debug)]
@@ -199,6 +203,11 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
         git,
     );
     terraform.program = std::env::var_os(TERRAFORM).filter(|name| !name.is_empty()).map(Into::into);
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    terraform.container.server = variable(CLUSTER_URL);
+    if let Some(image) = variable(RUNNER_IMAGE) {
+        terraform.container.image = image;
+    }
     let mut drivers = downbeat_adapters::drivers_with(terraform);
     let remote = remote::Options {
         plain_http: std::env::var_os(PLAIN_HTTP).is_some_and(|value| value == "1"),

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use downbeat_core::{Code, Json, JsonMap, Secret, manifest::Location, patch::push_token, suggest};
-use downbeat_engine::{DriverError, DriverManifest, Response, SecretOutput};
+use downbeat_core::{Code, Json, patch::push_token, suggest};
+use downbeat_engine::{DriverError, Response};
+
+use crate::code::{Part, leaves, manifests};
 
 /// One output, as the program writes it.
 #[derive(serde::Deserialize)]
@@ -16,12 +18,12 @@ struct Output {
     value: Json,
 }
 
-/// Turns the outputs into a response. `manifests` is the output that holds manifests.
-pub(super) fn response(text: &[u8], manifests: Option<&str>) -> Result<Response, DriverError> {
+/// Turns the outputs into a response. `wanted` is the output that holds manifests.
+pub(super) fn response(text: &[u8], wanted: Option<&str>) -> Result<Response, DriverError> {
     let unreadable = |_| failed("the outputs of the code are not the JSON that was expected");
     let outputs: BTreeMap<String, Output> = serde_json::from_slice(text).map_err(unreadable)?;
     let mut response = Response::default();
-    if let Some(name) = manifests.filter(|name| !outputs.contains_key(*name)) {
+    if let Some(name) = wanted.filter(|name| !outputs.contains_key(*name)) {
         let message = format!("the code has no output {name:?}, which `manifests_output` names");
         let near = suggest::nearest(name, outputs.keys().map(String::as_str));
         let error = DriverError::new(Code::BadManifest, message);
@@ -31,8 +33,10 @@ pub(super) fn response(text: &[u8], manifests: Option<&str>) -> Result<Response,
         });
     }
     for (name, output) in outputs {
-        if Some(&*name) == manifests {
-            response.manifests = read_manifests(&name, output)?;
+        if Some(&*name) == wanted {
+            let part = if output.sensitive { Part::Secrets } else { Part::Values };
+            let what = format!("the output {name:?}");
+            response.manifests = manifests(&what, &name, part, output.value)?;
             continue;
         }
         if output.sensitive {
@@ -46,115 +50,13 @@ pub(super) fn response(text: &[u8], manifests: Option<&str>) -> Result<Response,
     Ok(response)
 }
 
-/// Every leaf as a secret; what is no text keeps its JSON form.
-fn leaves(value: Json, at: &mut String, secrets: &mut BTreeMap<String, SecretOutput>) {
-    let length = at.len();
-    match value {
-        Json::Null => {}
-        Json::Object(members) if !members.is_empty() => {
-            for (name, member) in members {
-                push_token(at, &name);
-                leaves(member, at, secrets);
-                at.truncate(length);
-            }
-        }
-        Json::Array(items) if !items.is_empty() => {
-            for (index, item) in items.into_iter().enumerate() {
-                push_token(at, &index.to_string());
-                leaves(item, at, secrets);
-                at.truncate(length);
-            }
-        }
-        Json::String(text) => {
-            secrets.insert(at.clone(), SecretOutput::Text(Secret::new(text)));
-        }
-        other => {
-            secrets.insert(at.clone(), SecretOutput::Text(Secret::new(other.to_string())));
-        }
-    }
-}
-
-fn read_manifests(name: &str, output: Output) -> Result<Vec<DriverManifest>, DriverError> {
-    let bad = |reason: &str| {
-        let message = format!("the output {name:?} cannot be used as manifests: {reason}");
-        DriverError::new(Code::BadManifest, message)
-            .hint("It has to be a list of objects with `location` and `data`")
-    };
-    let Json::Array(items) = output.value else { return Err(bad("it is not a list")) };
-    let mut manifests = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        let Json::Object(mut members) = item else {
-            return Err(bad(&format!("item {index} is not an object")));
-        };
-        let location = members.remove("location").unwrap_or_default();
-        let location: Location = serde_json::from_value(location).map_err(|_| {
-            bad(&format!(
-                "item {index} has no valid `location` (namespace, cluster, containers or volumes)"
-            ))
-        })?;
-        let Some(Json::Object(data)) = members.remove("data") else {
-            return Err(bad(&format!("the `data` of item {index} is not an object")));
-        };
-        if let Some(unknown) = members.keys().next() {
-            return Err(bad(&format!("item {index} has the unknown member {unknown:?}")));
-        }
-        let mut data = data;
-        let secrets = if output.sensitive { take_secrets(&mut data) } else { BTreeMap::new() };
-        manifests.push(DriverManifest {
-            name: format!("{name}[{index}]"),
-            location,
-            data: Json::Object(data),
-            secrets,
-        });
-    }
-    Ok(manifests)
-}
-
-/// In a sensitive manifest, every text is secret but those that say what the object is.
-fn take_secrets(data: &mut JsonMap) -> BTreeMap<String, SecretOutput> {
-    let mut secrets = BTreeMap::new();
-    for (name, member) in data {
-        if !matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "type" | "name") {
-            let mut at = String::new();
-            push_token(&mut at, name);
-            take_texts(member, &mut at, &mut secrets);
-        }
-    }
-    secrets
-}
-
-fn take_texts(value: &mut Json, at: &mut String, secrets: &mut BTreeMap<String, SecretOutput>) {
-    let length = at.len();
-    match value {
-        Json::String(text) => {
-            let text = Secret::new(std::mem::take(text));
-            secrets.insert(at.clone(), SecretOutput::Text(text));
-            *value = Json::Null;
-        }
-        Json::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                push_token(at, &index.to_string());
-                take_texts(item, at, secrets);
-                at.truncate(length);
-            }
-        }
-        Json::Object(members) => {
-            for (name, member) in members {
-                push_token(at, name);
-                take_texts(member, at, secrets);
-                at.truncate(length);
-            }
-        }
-        _ => {}
-    }
-}
-
 fn failed(message: &str) -> DriverError {
     DriverError::new(Code::Driver, message)
 }
 
 #[cfg(test)]
 mod tests {
+    use downbeat_engine::SecretOutput;
     use serde_json::json;
 
     use super::*;

@@ -105,8 +105,8 @@ const ROUTE: Alternative =
     with("humanitec/template", "or delete the definition, routes are made without one");
 const SAME_CODE: Alternative = with(
     "humanitec/terraform",
-    "`source`, `files`, `variables` and `credentials_config` stay as they are, what describes the \
-     runner and its cluster goes",
+    "`files`, `variables`, `credentials_config` and `source` stay as they are (with `rev` for its \
+     `ref`), what describes the runner and its cluster goes",
 );
 const WILDCARD: Alternative = with(
     "humanitec/dns-wildcard",

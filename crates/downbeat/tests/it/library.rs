@@ -190,7 +190,7 @@ async fn definition(server: &Server, file: &File, beside: &[&File], kept: &mut K
     let definition = file.definition();
     let criteria = definition.criteria.first().cloned().unwrap_or_default();
     let mut world = World::new(&definition.resource_type, &criteria, index);
-    let (used, outcome) = world.make(&world::ports()).await;
+    let (used, outcome) = world.make().await;
     assert_eq!(used, definition.id, "{}", file.path);
     let resource = world.key.to_string();
     match outcome {

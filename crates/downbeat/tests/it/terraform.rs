@@ -241,6 +241,26 @@ async fn makes_updates_and_destroys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_in_a_cluster_is_checked_and_makes_nothing() {
+    let Some(world) = World::new().await else { return };
+    let values = json!({
+        "script": "terraform {\n  backend \"s3\" {\n  }\n}",
+        "runner_mode": "custom-kubernetes",
+        "runner": {"cluster_type": "eks", "cluster": {"name": "c"}},
+    });
+    let error = world.run(values.clone(), json!({})).await.unwrap_err();
+    assert_eq!(error.code, Code::NoRunner);
+    assert!(error.hint.unwrap().contains("runner_mode"));
+    assert!(world.kept.cookie().is_none() && world.state().await.is_none());
+    let mut wrong = values;
+    wrong["runner"]["cluster_type"] = json!("git");
+    let error = world.run(wrong, json!({})).await.unwrap_err();
+    assert_eq!(error.code, Code::DriverInputs);
+    // Nothing was made, so there is nothing to free.
+    world.destroy(None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn resources_are_apart_from_each_other() {
     let Some(world) = World::new().await else { return };
     let script = r#"

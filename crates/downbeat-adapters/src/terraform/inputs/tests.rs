@@ -1,7 +1,14 @@
-use downbeat_core::{Code, Json};
+use std::collections::BTreeMap;
+
+use downbeat_core::{Code, Json, ResourceKey};
+use downbeat_engine::{Request, RunKeys};
 use serde_json::json;
 
-use super::{inside, mask, read};
+use super::{Wanted, read};
+use crate::{
+    code::mask,
+    container::{self, ContainerOptions},
+};
 
 /// The code and message of inputs that are refused, with the hint behind it.
 fn refused(values: &Json, secrets: &Json) -> String {
@@ -58,8 +65,15 @@ fn unknown_and_ill_typed_inputs_are_named() {
         (
             json!({"script": "", "runner_mode": "custom-kubernetes"}),
             json!({}),
-            "API-501 `runner_mode: custom-kubernetes` is not there yet | Leave `runner_mode` out \
-             to run the code on the server",
+            "RES-103 the driver input `values.runner` is missing | It says where the code runs: \
+             `cluster_type`, `cluster` and more",
+        ),
+        (
+            json!({"script": "", "runner_mode": "custom-kubernetes",
+                "runner": {"cluster_type": "esk", "cluster": {}}}),
+            json!({}),
+            "RES-103 `values.runner.cluster_type` is \"esk\", where no Job can run | Did you mean \
+             \"eks\"?",
         ),
         (
             json!({"script": "", "credentials_config": {"environment": {"A": "acces_token"}}}),
@@ -96,38 +110,83 @@ fn secret_inputs_win_and_credentials_are_mapped() {
         "script": "hidden", "files": {"b": "3"}, "variables": {"x": "one"},
         "account": "{\"access_token\":\"t0ken-t0ken\"}",
     });
-    let inputs = read(&values, &secrets).unwrap();
+    let Wanted::Here(inputs) = read(&values, &secrets).unwrap() else { panic!("not here") };
     let whole = "{\"access_token\":\"t0ken-t0ken\"}";
-    let files: Vec<_> = inputs.files.iter().map(|(path, text)| (&**path, &**text)).collect();
+    let code = &inputs.code;
+    let files: Vec<_> = code.files.iter().map(|(path, text)| (&**path, text.expose())).collect();
     let expected = [("a", "1"), ("b", "3"), ("keys/all.json", whole), ("main.tf", "hidden")];
     assert_eq!(files, expected);
     let variables = json!({"x": "one", "y": [true], "token": "t0ken-t0ken"});
-    assert_eq!(Json::Object(inputs.variables.clone()), variables);
-    assert_eq!(inputs.environment.get("ALL").map(String::as_str), Some(whole));
-    assert_eq!(mask("say hidden t0ken-t0ken 3", &inputs.masked), "say *** *** 3");
+    let file = code.variables.file().unwrap();
+    assert_eq!(serde_json::from_str::<Json>(file.expose()).unwrap(), variables);
+    assert_eq!(code.environment["ALL"].expose(), whole);
+    assert_eq!(mask("say hidden t0ken-t0ken 3", &code.masked), "say *** *** 3");
     let again = super::from_cookie(&super::to_cookie(&values, &secrets), None).unwrap();
-    assert_eq!(again, inputs);
-}
-
-#[test]
-fn a_secret_is_masked_where_lines_are_broken() {
-    let masked = [downbeat_core::Secret::new("correct horse staple".to_owned())];
-    let text = "a correct horse\n│   staple, correct horse, correct correct horse staple";
-    assert_eq!(mask(text, &masked), "a ***, correct horse, correct ***");
-}
-
-#[test]
-fn paths_stay_inside() {
-    for good in ["main.tf", "a/b.tf", ".gitconfig", "..a/b"] {
-        assert_eq!(inside(good), Ok(()), "{good}");
-    }
-    for bad in ["", "/etc/passwd", "..", "a/../../b", "a//b", "./a", "a\\b", "a\nb", ".git/config"]
-    {
-        assert!(inside(bad).is_err(), "{bad}");
-    }
+    assert_eq!(again, *inputs);
 }
 
 #[test]
 fn a_refusal_has_the_code_of_inputs() {
     assert_eq!(read(&json!([]), &json!({})).unwrap_err().code, Code::DriverInputs);
+}
+
+#[test]
+fn a_run_in_a_cluster_becomes_a_job_of_our_own_script() {
+    // As published, with the secrets of the runner as one text.
+    let values = json!({
+        "append_logs_to_error": true,
+        "runner_mode": "custom-kubernetes",
+        "runner": {
+            "cluster_type": "aks", "cluster": {"name": "c", "loadbalancer": "192.0.2.1"},
+            "service_account": "humanitec-tf-runner-sa", "namespace": "humanitec-tf-runner",
+            "runner_pod_template":
+                "metadata:\n  labels:\n    azure.workload.identity/use: \"true\"\n",
+        },
+        "credentials_config": {"environment": {"AWS_ACCESS_KEY_ID": "AccessKeyId"}},
+        "source": {"path": "s3/bucket/", "rev": "refs/heads/main", "url": "git.example:o/r.git"},
+        "variables": {"bucket": "b"},
+        "manifests_output": "objects",
+    });
+    let secrets = json!({
+        "account": {"AccessKeyId": "AKIA-hidden"},
+        "runner": "{\"credentials\": {\"password\": \"hidden-password\"}}",
+        "source": {"ssh_key": "hidden-key"},
+    });
+    let Wanted::InCluster(inputs) = read(&values, &secrets).unwrap() else { panic!("here") };
+    let request = Request {
+        guresid: "0a1b",
+        key: &ResourceKey::new("s3", "default", "shared.files"),
+        resource: &json!({}),
+        values: &values,
+        secrets: &secrets,
+        secret_exprs: &BTreeMap::new(),
+        secret_texts: &BTreeMap::new(),
+        cookie: None,
+        seed: [0; 32],
+        idempotency_key: "k",
+        target: "",
+    };
+    let options = ContainerOptions {
+        server: Some("https://downbeat.example".to_owned()),
+        ..ContainerOptions::new(RunKeys::new(b"seed"))
+    };
+    let ready = container::ready(&options, &request, *inputs).unwrap();
+    assert_eq!(ready.cluster.kind.as_deref(), Some("aks"));
+    let credentials = ready.cluster.credentials.unwrap();
+    assert_eq!(credentials.expose(), "{\"password\":\"hidden-password\"}");
+    let job = &ready.objects[2].data;
+    assert_eq!(job["metadata"]["namespace"], "humanitec-tf-runner");
+    let pod = &job["spec"]["template"];
+    assert_eq!(pod["metadata"]["labels"]["azure.workload.identity/use"], "true");
+    let run = &pod["spec"]["initContainers"][1];
+    assert_eq!(run["image"], "hashicorp/terraform:1.5.7");
+    let environment = run["env"].as_array().unwrap();
+    assert!(
+        environment.contains(&json!({"name": "DOWNBEAT_MANIFESTS_OUTPUT", "value": "objects"}))
+    );
+    let named = |name: &str| environment.iter().any(|variable| variable["name"] == name);
+    assert!(named("AWS_ACCESS_KEY_ID") && named("DOWNBEAT_PROGRAM"));
+    for object in &ready.objects {
+        assert!(!object.data.to_string().contains("hidden"));
+    }
 }

@@ -3,7 +3,7 @@
 //! Definitions may name all of them; which ones can run is decided by the adapters at deployment.
 
 use downbeat_api::driver::ResourceDriver;
-use downbeat_core::{JsonMap, builtin};
+use downbeat_core::{Json, JsonMap, builtin};
 use serde_json::json;
 
 /// The organization of the built-in drivers.
@@ -26,6 +26,11 @@ pub(crate) fn shown(driver: &builtin::Driver) -> ResourceDriver {
         account_types: driver.account_types.iter().map(|&account| account.to_owned()).collect(),
         inputs_schema: match driver.id {
             "terraform" => terraform_inputs(),
+            "container" => container_inputs(Needs::Everything),
+            "container-runner" => container_inputs(Needs::Job),
+            "opentofu-container-runner" | "terraform-container-runner" => {
+                container_inputs(Needs::Nothing)
+            }
             _ => any_object(),
         },
         target: None,
@@ -100,6 +105,96 @@ fn terraform_inputs() -> JsonMap {
                     "account": { "type": ["object", "string"] },
                     "runner": any,
                 },
+            },
+        },
+    });
+    schema.as_object().cloned().unwrap_or_default()
+}
+
+/// What a driver that runs an image has to be given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Everything,
+    /// Where it runs comes from the platform's `config`.
+    Job,
+    /// What runs is part of the driver.
+    Nothing,
+}
+
+/// What `humanitec/container` understands, and the drivers over it
+/// (`docs/concepts/containers.md`). Whole members may be placeholders, which are texts.
+fn container_inputs(needs: Needs) -> JsonMap {
+    let text = json!({ "type": "string" });
+    let texts = json!({ "type": ["object", "string"], "additionalProperties": text });
+    let any = json!({ "type": ["object", "string"] });
+    let flag = json!({ "type": ["boolean", "string"] });
+    let object = |properties: Json, required: &[&str]| {
+        json!({
+            "type": ["object", "string"],
+            "additionalProperties": false,
+            "properties": properties,
+            "required": required,
+        })
+    };
+    let required: &[&str] = match needs {
+        Needs::Everything => &["job", "cluster"],
+        Needs::Job => &["job"],
+        Needs::Nothing => &[],
+    };
+    let values = json!({
+        "job": object(json!({
+            "image": text,
+            "command": { "type": ["array", "string"], "items": text },
+            "program": { "enum": ["terraform", "tofu"] },
+            "shared_directory": text,
+            "namespace": text,
+            "service_account": text,
+            "variables": any,
+            "pod_template": any,
+        }), &[]),
+        "runner": object(json!({
+            "image": text,
+            "namespace": text,
+            "service_account": text,
+            "pod_template": any,
+        }), &[]),
+        "cluster": object(json!({ "account": text, "cluster": any }), &["cluster"]),
+        "config": any,
+        "source": object(
+            json!({ "url": text, "ref": text, "path": text, "username": text }),
+            &["url"],
+        ),
+        "files": texts,
+        "variables": any,
+        "credentials_config": object(
+            json!({ "variables": texts, "environment": texts, "file": text }),
+            &[],
+        ),
+        "skip_permission_checks": flag,
+        "use_default_backend": flag,
+        "timeout": { "type": ["integer", "string"], "minimum": 1, "maximum": 86400 },
+    });
+    let secrets = json!({
+        "job": object(json!({ "variables": any }), &[]),
+        "cluster": object(json!({ "agent_url": text, "credentials": any }), &[]),
+        "source": object(json!({ "password": text, "ssh_key": text }), &[]),
+        "files": texts,
+        "variables": any,
+        "account": any,
+    });
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "values": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": values,
+                "required": required,
+            },
+            "secrets": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": secrets,
             },
         },
     });

@@ -78,7 +78,8 @@ drivers and keeps what came out in `crates/downbeat/tests/golden/library`:
 - **rendered**: loaded, matched and made; outputs and manifests are what the file documents. What a
   definition refers to and the library does not have is made by an echo definition of the test.
 - **asked for**: loaded and matched, and what its driver is asked for is kept. The driver runs a
-  program that needs a cloud, and is tested elsewhere.
+  program that needs a cloud, and is tested elsewhere. For `humanitec/container` the objects of the
+  run are kept as well; nothing runs them yet ([RES-109]).
 - **stored only**: loaded and stored. A deployment that needs it fails with [RES-104], which names
   the driver that takes its place.
 - **fails as published**: loaded. The file has a mistake, which the drivers of v1 refuse as well.
@@ -88,6 +89,7 @@ Definitions that were published without criteria apply to nothing; the test give
 
 [example library]: https://github.com/humanitec-architecture/example-library
 [RES-104]: ../errors/RES-104.md
+[RES-109]: ../errors/RES-109.md
 ";
 
 fn text(rows: &[Row]) -> String {

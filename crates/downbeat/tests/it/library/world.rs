@@ -6,8 +6,12 @@
 //! reference of another definition (`asker`). What the definition refers to is made by the other
 //! examples of its folder, or by an echo definition of ours.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
+use downbeat_adapters::container::{self, ContainerOptions};
 use downbeat_core::{
     Code, Criteria, Definition, DeploymentSet, Json, ResourceGraph, ResourceKey, Secret, SecretRef,
     graph,
@@ -15,8 +19,8 @@ use downbeat_core::{
     resource_type::{Catalogue, Use},
 };
 use downbeat_engine::{
-    BoxFuture, Driver, DriverError, ExternalDriver, Memory, Removal, Request, Response, Secrets,
-    SecretsError,
+    BoxFuture, Driver, DriverError, ExternalDriver, Memory, Removal, Request, Response, RunKeys,
+    Secrets, SecretsError,
     create::{self, Created, Creation},
     deploy,
     memory::{self, MemorySecrets},
@@ -51,7 +55,42 @@ impl Secrets for Known {
 }
 
 /// Stands for a driver that changes the world: answers what others of the library wait for.
-struct Outside;
+#[derive(Default)]
+struct Outside {
+    /// For the container driver: the objects that it makes, by resource, without their secrets.
+    objects: Option<Arc<Mutex<BTreeMap<ResourceKey, Json>>>>,
+}
+
+impl Outside {
+    /// The objects of the run that a request asks for. Credentials that no account brings yet are
+    /// made up.
+    fn run(request: &Request<'_>) -> Result<Json, DriverError> {
+        let mut texts = request.secret_texts.clone();
+        if request.values.get("credentials_config").is_some() {
+            let account = json!({"AccessKeyId": "k", "SecretAccessKey": "s", "SessionToken": "t"});
+            texts.insert("/account".to_owned(), Secret::new(account.to_string()));
+        }
+        // The engine's key has the version of the definition in it, which is random.
+        let request = Request { secret_texts: &texts, idempotency_key: "library", ..*request };
+        let mut options = ContainerOptions::new(RunKeys::new(b"library"));
+        // It changes with each version.
+        options.image = "downbeat".to_owned();
+        let ready = container::run(&options, &request)?;
+        let shown = |object: &container::Object| {
+            assert!(object.data["kind"] == "Secret" || object.secrets.is_empty());
+            let mut data = object.data.clone();
+            // Our own script is there to be read elsewhere.
+            let files = data.get_mut("data").and_then(Json::as_object_mut);
+            for (_, text) in files.into_iter().flatten() {
+                if *text == container::RUN_SCRIPT {
+                    *text = json!("(the run script)");
+                }
+            }
+            data
+        };
+        Ok(ready.objects.iter().map(shown).collect())
+    }
+}
 
 impl ExternalDriver for Outside {
     fn provision<'a>(
@@ -59,6 +98,14 @@ impl ExternalDriver for Outside {
         request: &'a Request<'a>,
         _: &'a dyn Memory,
     ) -> BoxFuture<'a, Result<Response, DriverError>> {
+        if let Some(objects) = &self.objects {
+            match Self::run(request) {
+                Ok(made) => {
+                    objects.lock().unwrap().insert(request.key.clone(), made);
+                }
+                Err(error) => return Box::pin(std::future::ready(Err(error))),
+            }
+        }
         let (values, _) = plausible(request.key);
         let values = values.as_object().cloned().unwrap_or_default();
         Box::pin(async { Ok(Response { values, ..Response::default() }) })
@@ -75,11 +122,17 @@ impl ExternalDriver for Outside {
 
 /// The world of a run: all drivers, nothing behind them.
 pub(super) fn ports() -> Ports {
+    ports_with(&Arc::default())
+}
+
+/// The same, with the objects that the container driver makes.
+fn ports_with(objects: &Arc<Mutex<BTreeMap<ResourceKey, Json>>>) -> Ports {
     let secrets = Arc::new(Known(MemorySecrets::new("local")));
     let mut drivers = downbeat_adapters::drivers();
     for (name, driver) in &mut drivers.by_type {
-        if name.ends_with("/terraform") || matches!(driver, Driver::External(_)) {
-            *driver = Driver::External(Arc::new(Outside));
+        let objects = name.ends_with("/container").then(|| Arc::clone(objects));
+        if objects.is_some() || name.ends_with("/terraform") {
+            *driver = Driver::External(Arc::new(Outside { objects }));
         }
     }
     memory::ports(drivers, secrets, vec![1])
@@ -207,7 +260,9 @@ impl World {
     }
 
     /// Makes every resource of the application.
-    pub(super) async fn make(&mut self, ports: &Ports) -> (String, Outcome) {
+    pub(super) async fn make(&mut self) -> (String, Outcome) {
+        let runs = Arc::default();
+        let ports = &ports_with(&runs);
         let graph = self.graph();
         let (at, node) =
             graph.find(&self.key).unwrap_or_else(|| panic!("{} is not asked for", self.key));
@@ -247,9 +302,12 @@ impl World {
                 accounts: self.loaded.accounts.as_ref(),
                 registered: &self.loaded.registered,
             };
-            let asked = prepare(&context, node).map(|prepared| request(&prepared));
+            let mut asked = prepare(&context, node).map(|prepared| request(&prepared));
+            if let (Ok(asked), Some(objects)) = (&mut asked, runs.lock().unwrap().get(&self.key)) {
+                asked["objects"] = objects.clone();
+            }
             let outcome = match (asked, failed) {
-                (Ok(asked), _) if is_outside => Outcome::Asked(asked),
+                (Ok(asked), None) if is_outside => Outcome::Asked(asked),
                 (asked, Some((_, error))) => Outcome::Refused(error, asked.unwrap_or_default()),
                 (Err(error), None) => Outcome::Refused(error, Json::Null),
                 (Ok(_), None) => unreachable!("made, and not made outside"),
@@ -300,6 +358,7 @@ fn plausible(key: &ResourceKey) -> (Json, &'static [&'static str]) {
             &["agent_url"],
         ),
         ("dns", _) => (json!({"host": "sample.example.com"}), &[]),
+        ("mysql", _) => (json!({"host": "stub", "port": 3306, "name": "stub"}), &[]),
         ("k8s-cluster", _) => (json!({"name": "stub", "loadbalancer": "192.0.2.1"}), &[]),
         ("k8s-service-account", _) => (json!({"name": "stub"}), &[]),
         ("s3", _) => {

@@ -1,12 +1,32 @@
-//! Whether code names where its state is kept.
+//! Where code keeps its state: with us, or where it says itself.
 //!
 //! Pure. Only the outline of a file is read: blocks and their names, with comments, texts and
 //! heredocs skipped. What is not understood is left for the program to complain about.
 
-use downbeat_core::Json;
+use downbeat_core::{Json, Secret};
+use serde_json::json;
+
+/// The file that lets the program keep its state on a server of ours. Without a user and key here,
+/// the program takes them from its environment.
+pub(crate) fn our_backend(server: &str, guresid: &str, opens: Option<(&str, &Secret)>) -> String {
+    let address = format!("{}/terraform/state/{guresid}", server.trim_end_matches('/'));
+    let lock = format!("{address}/lock");
+    let mut http = json!({
+        "address": address,
+        "lock_address": lock,
+        "lock_method": "PUT",
+        "unlock_address": lock,
+        "unlock_method": "DELETE",
+    });
+    if let (Json::Object(http), Some((user, key))) = (&mut http, opens) {
+        http.insert("username".to_owned(), Json::String(user.to_owned()));
+        http.insert("password".to_owned(), Json::String(key.expose().to_owned()));
+    }
+    json!({ "terraform": { "backend": { "http": http } } }).to_string()
+}
 
 /// Whether a file of the root module has a `backend` or `cloud` block.
-pub(super) fn has_own(name: &str, content: &str) -> bool {
+pub(crate) fn has_own_backend(name: &str, content: &str) -> bool {
     if name.ends_with(".json") { in_json(content) } else { in_code(content) }
 }
 
@@ -168,7 +188,7 @@ impl<'a> Rest<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::has_own;
+    use super::has_own_backend;
 
     #[test]
     fn finds_the_block_and_nothing_else() {
@@ -211,7 +231,7 @@ mod tests {
             (false, "a.tf.json", "{\"terraform\": {\"required_version\": \"1\"}, \"backend\": {}}"),
             (false, "a.tf.json", "{"),
         ] {
-            assert_eq!(has_own(name, content), expected, "{content}");
+            assert_eq!(has_own_backend(name, content), expected, "{content}");
         }
     }
 }
