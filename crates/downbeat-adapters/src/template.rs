@@ -439,6 +439,11 @@ pub(crate) fn flatten(
         match member {
             Json::Null => {}
             Json::Object(members) => flatten(members, at, secrets),
+            Json::Array(items) => {
+                let items = items.into_iter().enumerate();
+                let items = items.map(|(number, item)| (number.to_string(), item)).collect();
+                flatten(items, at, secrets);
+            }
             leaf => {
                 secrets.insert(at.clone(), SecretOutput::Text(text(&leaf)));
             }

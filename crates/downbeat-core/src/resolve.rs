@@ -691,6 +691,9 @@ fn missing_output(
 ) -> Error {
     let names = outputs.map(Outputs::names).unwrap_or_default();
     let hint = match nearest(name, names.iter().copied()) {
+        Some(near) if near == name => {
+            "It has an output of this name, but nothing below it".to_owned()
+        }
         Some(near) => format!("Did you mean {near:?}?"),
         None if names.is_empty() => "It has no outputs".to_owned(),
         None => format!("Its outputs are: {}", names.join(", ")),
