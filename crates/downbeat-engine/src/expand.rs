@@ -162,6 +162,8 @@ mod tests {
         let key = ResourceKey::new("dns", "", "shared.d");
         loaded.pins.insert(key.clone(), definition);
         let reference = json!("${resources.s3.outputs.x}");
+        let mut strict = driver("driver://humanitec/echo", Json::Null);
+        strict.inputs_schema = json!({"properties": {"values": {"required": ["must"]}}});
         for (id, driver) in [
             ("o/one", driver("driver://o/two", reference)),
             ("o/two", driver("driver://humanitec/echo", json!("t2"))),
@@ -169,6 +171,7 @@ mod tests {
             ("o/real", driver("https://d.example", Json::Null)),
             ("o/wildcard", driver("driver://humanitec/dns-wildcard", Json::Null)),
             ("o/bad", driver("driver://humanitec/echo", json!("no"))),
+            ("o/strict", strict),
             ("o/a", driver("driver://o/b", Json::Null)),
             ("o/b", driver("driver://o/a", Json::Null)),
         ] {
@@ -207,8 +210,15 @@ mod tests {
         let problem = |driver_type: &str| {
             let definition = expanded(driver_type);
             let problem = definition.problems().first().unwrap();
-            assert_eq!(problem.code, Code::VirtualDriver);
-            problem.message.clone()
+            (problem.code, problem.message.clone())
+        };
+        let (code, said) = problem("o/strict");
+        assert_eq!(code, Code::DriverInputs);
+        assert!(said.contains("\"must\""), "{said}");
+        let problem = |driver_type: &str| {
+            let (code, message) = problem(driver_type);
+            assert_eq!(code, Code::VirtualDriver);
+            message
         };
         assert_eq!(problem("o/bad"), "the virtual driver \"o/bad\" failed: broken");
         let circle = "the virtual drivers stand for each other in a circle: o/a -> o/b -> o/a";

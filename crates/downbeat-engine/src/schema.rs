@@ -243,3 +243,34 @@ fn holds_late(value: &Json, at: &str) -> bool {
             _ => false,
         }
 }
+
+#[cfg(test)]
+mod tests {
+    use downbeat_core::resource_type::Use;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_schema_of_outputs_refers_to_counts() {
+        let kind = ResourceType {
+            id: "acme/thing".to_owned(),
+            name: String::new(),
+            category: String::new(),
+            usage: Use::Direct,
+            inputs_schema: json!({}),
+            outputs_schema: json!({"$defs": {"port": {"type": "integer"}}, "properties": {
+                "values": {"properties": {"port": {"$ref": "#/$defs/port"}, "both": {}}},
+                "secrets": {"properties": {"password": {}, "both": {}}}}}),
+        };
+        let schemas = Schemas::default();
+        let mut outputs = Outputs::default();
+        outputs.values.insert("port".to_owned(), json!("80"));
+        let wrong = schemas.check_outputs(&kind, &mut outputs);
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].starts_with("/port: "), "{wrong:?}");
+        outputs.values.insert("port".to_owned(), json!(80));
+        assert!(schemas.check_outputs(&kind, &mut outputs).is_empty());
+        assert_eq!(schemas.secret_outputs(&kind), ["password"]);
+    }
+}

@@ -1,6 +1,10 @@
 //! What several nouns need: ids, flags and secret stores in requests, fresh ids.
 
-use downbeat_core::id::{Grammar, sha256_hex};
+use downbeat_core::{
+    Json, JsonMap,
+    id::{Grammar, sha256_hex},
+};
+use downbeat_engine::schema::mistake;
 use downbeat_store::secret::LOCAL_STORE;
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
@@ -33,6 +37,17 @@ pub(super) fn check_store(store: &str, at: &str) -> Result<()> {
         "Send the secret itself as `value`. To keep one that is there, leave it out of a `PATCH`.",
     )
     .at(at, "the store is internal"))
+}
+
+/// Checks that a JSON Schema can be used as one. Unknown words in it are fine.
+pub(super) fn check_schema(at: &str, schema: &JsonMap) -> Result<()> {
+    match mistake(&Json::Object(schema.clone())) {
+        None => Ok(()),
+        Some(why) => {
+            Err(Problem::invalid(format!("The JSON Schema at `{at}` is not valid: {why}."))
+                .at(at, "not a JSON Schema"))
+        }
+    }
 }
 
 /// A flag in a query. Clients write `true`, `True` and `1`; anything else is false.

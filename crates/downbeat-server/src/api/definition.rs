@@ -194,6 +194,7 @@ async fn create(
     }
     let mut sealer = Sealer { state: &state, tx: &mut tx, scope: &scope, definition: &new.id };
     inputs::replace(&mut sealer, &mut content, inputs).await?;
+    driver::check_inputs(&mut tx, &scope, &content.body).await?;
     let now = state.now();
     let version = version("created", &new.id, content, &caller, now);
     let definition = StoredDefinition {
@@ -260,6 +261,7 @@ async fn put(
     check(&mut tx, &scope, &content, &definition.resource_type).await?;
     let mut sealer = Sealer { state: &state, tx: &mut tx, scope: &scope, definition: &id };
     inputs::replace(&mut sealer, &mut content, inputs).await?;
+    driver::check_inputs(&mut tx, &scope, &content.body).await?;
     let version = version("updated", &id, content, &caller, state.now());
     save(&mut tx, &scope, version, change.proposed == Some(true)).await?;
     answer(&scope, tx, &id).await
@@ -299,6 +301,7 @@ async fn patch(
     if let Some(inputs) = inputs {
         let mut sealer = Sealer { state: &state, tx: &mut tx, scope: &scope, definition: &id };
         inputs::merge(&mut sealer, &mut content, inputs).await?;
+        driver::check_inputs(&mut tx, &scope, &content.body).await?;
     }
     let version = version("updated", &id, content, &caller, state.now());
     save(&mut tx, &scope, version, change.proposed == Some(true)).await?;

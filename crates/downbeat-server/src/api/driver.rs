@@ -4,7 +4,8 @@ mod built_in;
 
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::driver::{CreateResourceDriver, ResourceDriver, UpdateResourceDriver};
-use downbeat_core::{Code, builtin, id::Grammar, suggest};
+use downbeat_core::{Code, Json as Value, JsonMap, builtin, id::Grammar, suggest};
+use downbeat_engine::schema::Schemas;
 use downbeat_store::{
     AnyConnection, OrgScope, account, active_resource, commit, definition,
     driver::{self as store, StoredDriver as Row},
@@ -12,7 +13,10 @@ use downbeat_store::{
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{common::check_grammar, resource_type};
+use super::{
+    common::{check_grammar, check_schema},
+    resource_type,
+};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
@@ -239,6 +243,37 @@ pub(super) async fn check_reference(
     .at("/driver_account", "use an account of a type that the driver takes"))
 }
 
+/// Makes sure that inputs can satisfy the schema of their driver, as far as that can be said before
+/// their placeholders are resolved.
+///
+/// # Errors
+/// 400 when they cannot.
+pub(super) async fn check_inputs(
+    conn: &mut AnyConnection,
+    scope: &OrgScope,
+    body: &downbeat_core::definition::Body,
+) -> Result<()> {
+    let driver_type = &body.driver_type;
+    let inputs = body.driver_inputs.as_ref();
+    let Some(driver) = find(conn, scope, driver_type).await? else { return Ok(()) };
+    let part = |part: Option<&JsonMap>| Value::Object(part.cloned().unwrap_or_default());
+    let inputs = serde_json::json!({
+        "values": part(inputs.and_then(|inputs| inputs.values.as_ref())),
+        "secrets": part(inputs.and_then(|inputs| inputs.secret_refs.as_ref()))});
+    let schema = Value::Object(driver.inputs_schema);
+    let wrong = Schemas::default().check_written(driver_type, &schema, &inputs);
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::invalid(format!(
+        "The inputs do not satisfy the schema of the driver `{driver_type}`: {}.",
+        wrong.join("; ")
+    ))
+    .with_code(Code::DriverInputs)
+    .with_hint(format!("`GET …/resources/drivers/{}` shows the schema.", driver.id))
+    .at("/driver_inputs", "not what the driver expects"))
+}
+
 /// The driver behind a reference: a built-in one, or one of the organization.
 async fn find(
     conn: &mut AnyConnection,
@@ -274,6 +309,7 @@ async fn unknown(conn: &mut AnyConnection, scope: &OrgScope, driver_type: &str) 
 
 async fn check(conn: &mut AnyConnection, scope: &OrgScope, driver: &ResourceDriver) -> Result<()> {
     check_target(driver)?;
+    check_schema("/inputs_schema", &driver.inputs_schema)?;
     if driver.r#type == builtin::ANY_TYPE {
         return Ok(());
     }

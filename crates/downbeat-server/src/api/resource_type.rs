@@ -19,7 +19,7 @@ use downbeat_store::{
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::common::check_grammar;
+use super::common::{check_grammar, check_schema};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
@@ -76,6 +76,7 @@ async fn create(
     let name = own_name(&org, &resource_type.r#type)?;
     check_grammar(Grammar::Class, "name of a resource type", "/type", name)?;
     check_use(&resource_type.r#use)?;
+    check_schemas(&resource_type)?;
     let row = row(&resource_type)?;
     let mut tx = state.db.write().await?;
     if store::find(&mut tx, &scope, &row.resource_type).await?.is_some() {
@@ -215,6 +216,7 @@ async fn update(
     scope: &OrgScope,
     resource_type: ResourceType,
 ) -> Result<Json<ResourceType>> {
+    check_schemas(&resource_type)?;
     check_use(&resource_type.r#use)?;
     store::update(&mut tx, scope, &row(&resource_type)?).await?;
     commit(tx).await?;
@@ -229,6 +231,11 @@ fn own_name<'a>(org: &str, id: &'a str) -> Result<&'a str> {
         Problem::forbidden(format!("`{id}` is not a resource type of the organization `{org}`."))
             .with_hint(format!("Begin the type with `{org}/`."))
     })
+}
+
+fn check_schemas(resource_type: &ResourceType) -> Result<()> {
+    check_schema("/inputs_schema", &resource_type.inputs_schema)?;
+    check_schema("/outputs_schema", &resource_type.outputs_schema)
 }
 
 fn check_use(usage: &str) -> Result<()> {

@@ -96,3 +96,52 @@ async fn the_inputs_of_terraform_are_described() {
         assert!(values[name].is_object(), "{name}: {terraform}");
     }
 }
+
+#[tokio::test]
+async fn inputs_are_checked_when_a_definition_is_stored() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let mut own = driver();
+    own["inputs_schema"] = json!({"type": "object", "properties": {
+        "values": {"type": "object", "required": ["region"], "additionalProperties": false,
+            "properties": {"region": {"type": "string", "enum": ["eu", "us"]},
+                "size": {"type": "integer"}, "tags": {"type": "object"}}},
+        "secrets": {"type": "object", "required": ["token"],
+            "properties": {"token": {"type": "string", "minLength": 4}}}}});
+    admin.post(DRIVERS, own.clone()).await.is(200);
+    let definition = |values: Value, secrets: Value| {
+        json!({"id": "dns-def", "name": "d", "type": "dns", "driver_type": "acme/own-dns",
+            "driver_inputs": {"values": values, "secret_refs": secrets}})
+    };
+    let defs = "/orgs/acme/resources/defs";
+    let token = json!({"token": {"store": "vault", "ref": "t"}});
+    for (values, secrets, part) in [
+        (json!({}), token.clone(), "region"),
+        (json!({"region": "moon"}), token.clone(), "/values/region"),
+        (json!({"region": "eu", "size": "big"}), token.clone(), "/values/size"),
+        (json!({"region": "eu", "sise": 1}), token.clone(), "/values"),
+        (json!({"region": "eu"}), json!({}), "token"),
+    ] {
+        let said = admin.post(defs, definition(values, secrets)).await.refused(400, "RES-103");
+        assert!(said.contains(part), "{said}");
+    }
+    // What a placeholder or a reference becomes is not known yet.
+    let open = json!({"region": "${context.app.id}", "size": "${resources.config.outputs.n}",
+        "tags": "${resources.config.outputs.tags}"});
+    admin.post(defs, definition(open, token)).await.is(200);
+    let patch = json!({"driver_inputs": {"values": {"size": "big"}}});
+    let _ = admin.patch(&format!("{defs}/dns-def"), patch).await.refused(400, "RES-103");
+    let terraform = json!({"id": "tf-def", "name": "t", "type": "s3",
+        "driver_type": "humanitec/terraform", "driver_inputs": {"values": {"skript": ""}}});
+    let said = admin.post(defs, terraform).await.refused(400, "RES-103");
+    assert!(said.contains("skript"), "{said}");
+    // A schema that is none.
+    own["id"] = json!("no-schema");
+    own["inputs_schema"] = json!({"type": "objekt"});
+    let said = admin.post(DRIVERS, own).await.refused(400, "API-400");
+    assert!(said.contains("/inputs_schema"), "{said}");
+    let kind = json!({"type": "acme/thing", "use": "direct",
+        "outputs_schema": {"properties": {"values": {"minProperties": "two"}}}});
+    let said = admin.post("/orgs/acme/resources/types", kind).await.refused(400, "API-400");
+    assert!(said.contains("/outputs_schema"), "{said}");
+}

@@ -11,6 +11,8 @@ mod remote_driver;
 #[cfg(test)]
 mod resource_types;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod session;
