@@ -207,7 +207,7 @@ fn a_driver_of_the_organization() {
     let terminal = Terminal::new();
     let driver = Driver::start(Manners::Good);
     let schema = json!({"inputs_schema": {"properties": {
-        "values": {"properties": {"region": {"type": "string"}}},
+        "values": {"properties": {"region": {"type": "string", "maxLength": 9}}},
         "secrets": {"required": ["token"], "properties": {"token": {"minLength": 10}}}}}});
     registered(&terminal, "buckets", &driver.url, &schema);
     let inputs =
@@ -249,7 +249,8 @@ fn a_driver_of_the_organization() {
     assert!(terminal.path(".local/share/downbeat").join("driver-signing-key").is_file());
 
     // A schema that is not satisfied: the driver is not asked at all.
-    defined(&terminal, "local/buckets", "{values: {region: 7}, secrets: {token: short-one}}");
+    let inputs = "{values: {region: 'far-${context.app.id}-away'}, secrets: {token: short-one}}";
+    defined(&terminal, "local/buckets", inputs);
     let said = terminal.downbeat(DEPLOY);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("RES-103"), "{}", said.err);

@@ -25,12 +25,12 @@ fn definition(id: &str, resource_type: &str, driver: &str, more: &Json) -> Strin
     format!("---\n{file}\n")
 }
 
-fn values(values: Json) -> Json {
+fn values(values: &Json) -> Json {
     json!({"driver_inputs": {"values": values}})
 }
 
 fn cluster() -> String {
-    definition("cluster", "k8s-cluster", "humanitec/k8s-cluster-git", &values(json!({"url": "x"})))
+    definition("cluster", "k8s-cluster", "humanitec/k8s-cluster-git", &values(&json!({"url": "x"})))
 }
 
 fn render(score: &str, definitions: &[String]) -> Said {
@@ -60,7 +60,7 @@ fn what_a_type_says_is_secret_stays_so() {
         "pg",
         "postgres",
         "humanitec/echo",
-        &values(json!({"host": "h", "port": 1, "name": "n", "username": "u-clear",
+        &values(&json!({"host": "h", "port": 1, "name": "n", "username": "u-clear",
             "password": "plain-password"})),
     );
     let said =
@@ -72,7 +72,7 @@ fn what_a_type_says_is_secret_stays_so() {
         "dns",
         "dns",
         "humanitec/echo",
-        &values(json!({"host": "${resources['postgres.default#shared.db'].outputs.password}"})),
+        &values(&json!({"host": "${resources['postgres.default#shared.db'].outputs.password}"})),
     );
     let said = render(&web("dns", "${resources.thing.host}", ""), &[pg, dns]);
     fails(&said, "RES-006", &["driver_inputs/values"]);
@@ -91,7 +91,7 @@ fn selectors_in_params_of_co_provisioned_resources() {
         "config",
         "config",
         "humanitec/template",
-        &values(json!({"templates": {"manifests": {"users.yaml": {"location": "namespace",
+        &values(&json!({"templates": {"manifests": {"users.yaml": {"location": "namespace",
             "data": "{apiVersion: v1, kind: ConfigMap, metadata: {name: users-{{ len .resource.users }}}}"
         }}}})),
     );
@@ -104,7 +104,7 @@ fn a_selector_of_a_type_that_nobody_knows() {
         "dns",
         "dns",
         "humanitec/echo",
-        &values(json!({"host": "${resources.dnz<rout.outputs.path}"})),
+        &values(&json!({"host": "${resources.dnz<rout.outputs.path}"})),
     );
     let said = render(&web("dns", "${resources.thing.host}", ""), &[dns]);
     fails(&said, "RES-007", &["\"dnz\"", "Did you mean \"dns\"?", "\"rout\""]);
@@ -112,10 +112,10 @@ fn a_selector_of_a_type_that_nobody_knows() {
 
 #[test]
 fn built_in_drivers_say_what_they_lack() {
-    let nfs = definition("nfs", "volume", "humanitec/volume-nfs", &values(json!({"path": "/x"})));
+    let nfs = definition("nfs", "volume", "humanitec/volume-nfs", &values(&json!({"path": "/x"})));
     let said = render(&web("volume", "x", ""), &[nfs]);
     fails(&said, "RES-102", &["the driver input values.server is missing"]);
-    let dns = definition("dns", "dns", "humanitec/dns-wildcard", &values(json!({})));
+    let dns = definition("dns", "dns", "humanitec/dns-wildcard", &values(&json!({})));
     let said = render(&web("dns", "${resources.thing.host}", ""), &[dns]);
     fails(&said, "RES-102", &["the driver input values.domain is missing"]);
 }
@@ -126,7 +126,7 @@ fn an_autoscaler_never_wants_more_at_least_than_at_most() {
         "hpa",
         "horizontal-pod-autoscaler",
         "humanitec/hpa",
-        &values(json!({"minReplicas": 2, "maxReplicas": 10})),
+        &values(&json!({"minReplicas": 2, "maxReplicas": 10})),
     );
     let score = web("horizontal-pod-autoscaler", "x", "").replace(
         "type: horizontal-pod-autoscaler}",
@@ -141,7 +141,7 @@ fn an_autoscaler_never_wants_more_at_least_than_at_most() {
 fn an_ingress_without_tls_and_one_of_the_old_kind() {
     let route = "  path: {type: route, params: {host: '${resources.thing.host}', path: /, port: 80}}\n\
                  service: {ports: {http: {port: 80, targetPort: 80}}}\n";
-    let ingress = |more: Json| {
+    let ingress = |more: &Json| {
         let inputs = values(more);
         let provisioned = json!({"provision": {"ingress": {}}});
         let mut dns: Vec<String> = vec![definition(
@@ -155,11 +155,11 @@ fn an_ingress_without_tls_and_one_of_the_old_kind() {
         dns.push(definition("ingress", "ingress", "humanitec/ingress", &inputs));
         dns
     };
-    let said = render(&web("dns", "x", route), &ingress(json!({"no_tls": "true"})));
+    let said = render(&web("dns", "x", route), &ingress(&json!({"no_tls": "true"})));
     shows(&said, "kind: Ingress");
     assert!(!said.out.contains("tls:"), "{}", said.out);
     // Without a certificate it says how to do without one.
-    let said = render(&web("dns", "x", route), &ingress(json!({"class": "nginx"})));
+    let said = render(&web("dns", "x", route), &ingress(&json!({"class": "nginx"})));
     fails(&said, "RES-001", &["no_tls"]);
     // Host and rules as inputs of the resource.
     let rules = json!({"/api": {"type": "Exact", "name": "web", "port": 80}});
@@ -170,7 +170,7 @@ fn an_ingress_without_tls_and_one_of_the_old_kind() {
         &json!({"driver_inputs": {"values": {"host": "a.example"}}, "provision": {
             "ingress": {"params": {"host": "old.example", "rules": {"http": rules}}}}}),
     );
-    let inputs = values(json!({"no_tls": true}));
+    let inputs = values(&json!({"no_tls": true}));
     let old = definition("ingress", "ingress", "humanitec/ingress", &inputs);
     let said = render(&web("dns", "x", ""), &[dns, old]);
     shows(&said, "host: old.example");
@@ -183,7 +183,7 @@ fn logging_is_made_where_it_is_configured() {
         "logs",
         "logging",
         "humanitec/template",
-        &values(json!({"templates": {"manifests": {"agent.yaml": {"location": "namespace",
+        &values(&json!({"templates": {"manifests": {"agent.yaml": {"location": "namespace",
             "data": "{apiVersion: v1, kind: ConfigMap, metadata: {name: where-logs-go}}"}}}})),
     );
     shows(&render(&web("dns", "x", ""), &[dns(), logging]), "where-logs-go");
@@ -192,7 +192,7 @@ fn logging_is_made_where_it_is_configured() {
 }
 
 fn dns() -> String {
-    definition("dns", "dns", "humanitec/echo", &values(json!({"host": "a.example"})))
+    definition("dns", "dns", "humanitec/echo", &values(&json!({"host": "a.example"})))
 }
 
 #[test]
@@ -222,10 +222,10 @@ fn secrets_of_a_definition_file_are_read_when_rendering() {
 #[test]
 fn nothing_is_made_by_a_deployment_that_cannot_succeed() {
     let terminal = Terminal::new();
-    let database = values(json!({"host": "h", "port": 1, "name": "n"}));
+    let database = values(&json!({"host": "h", "port": 1, "name": "n"}));
     let definitions = [
         definition("own-pg", "postgres", "humanitec/echo", &database),
-        definition("own-dns", "dns", "humanitec/echo", &values(json!({"host": "a.example"}))),
+        definition("own-dns", "dns", "humanitec/echo", &values(&json!({"host": "a.example"}))),
         definition("own-mq", "amqp", "humanitec/rabbitmq-static", &json!({})),
         definition("own-s3", "s3", "humanitec/terraform", &json!({"driver_account": "nobody"})),
     ];
