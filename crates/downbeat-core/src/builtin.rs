@@ -104,13 +104,26 @@ pub fn canonical(driver_type: &str) -> Cow<'_, str> {
     }
 }
 
+/// Drivers for what exists already: their inputs are the outputs of the type.
+const STATIC: [&str; 9] = [
+    "elasticsearch-static",
+    "mariadb-static",
+    "mongodb-static",
+    "mssql-static",
+    "mysql-static",
+    "postgres-static",
+    "rabbitmq-static",
+    "redis-static",
+    "s3-static",
+];
+
 /// Whether this driver runs here and changes nothing in the world: what it makes is gone when its
 /// record is.
 #[must_use]
 pub fn changes_nothing(driver_type: &str) -> bool {
     let name = driver_type.strip_prefix("humanitec/").or(driver_type.strip_prefix("downbeat/"));
     name.is_some_and(|name| {
-        const PURE: [&str; 14] = [
+        const PURE: [&str; 15] = [
             "dns-wildcard",
             "echo",
             "hpa",
@@ -120,13 +133,14 @@ pub fn changes_nothing(driver_type: &str) -> bool {
             "k8s-cluster-eks",
             "k8s-cluster-git",
             "k8s-cluster-gke",
+            "logging-k8s",
             "newapp-io-dns",
             "static",
             "template",
             "volume-nfs",
             "volume-pvc",
         ];
-        PURE.contains(&name)
+        PURE.contains(&name) || STATIC.contains(&name)
     })
 }
 
@@ -149,6 +163,9 @@ pub fn expand(body: &Body) -> Option<Body> {
     if let Some(runner) = runner::find(&driver_type) {
         return Some(runner.expand(body));
     }
+    if driver_type.strip_prefix("humanitec/").is_some_and(|name| STATIC.contains(&name)) {
+        return Some(Body { driver_type: "humanitec/echo".to_owned(), ..body.clone() });
+    }
     let values = match driver_type.as_str() {
         "humanitec/dns-wildcard" | "humanitec/newapp-io-dns" => dns_wildcard(&given),
         "humanitec/ingress" => ingress(&given),
@@ -158,6 +175,8 @@ pub fn expand(body: &Body) -> Option<Body> {
             "templates": {"outputs": VOLUME_OUTPUTS, "manifests": format!("{VOLUME_PVC}{VOLUME}")}}),
         "humanitec/volume-nfs" => json!({"server": given.get("server"), "path": given.get("path"),
             "templates": {"outputs": VOLUME_OUTPUTS, "manifests": format!("{VOLUME_NFS}{VOLUME}")}}),
+        // Logs are read where the cluster keeps them: there is nothing to make.
+        "humanitec/logging-k8s" => json!({"templates": {}}),
         _ => return None,
     };
     let mut values = object(values);

@@ -25,7 +25,7 @@ pub fn alternatives(driver_type: &str) -> &'static [Alternative] {
         | "opentofu-container-runner"
         | "terraform-container-runner"
         | "terraform-runner" => &[SAME_CODE, OUTSIDE],
-        "terraform" | "s3-static" => &[OUTSIDE],
+        "terraform" => &[OUTSIDE],
         "s3" | "sqs" => &[AWS, OUTSIDE],
         "azure-blob" | "azure-service-bus-queue" => &[AZURE, OUTSIDE],
         "gcs"
@@ -35,19 +35,11 @@ pub fn alternatives(driver_type: &str) -> &'static [Alternative] {
         | "mysql-cloudsql-static"
         | "postgres-cloudsql"
         | "postgres-cloudsql-static" => &[GCP, OUTSIDE],
-        "elasticsearch-static"
-        | "mariadb-static"
-        | "mongodb-static"
-        | "mssql-static"
-        | "mysql-static"
-        | "postgres-static"
-        | "rabbitmq-static"
-        | "redis-static" => &[EXISTING],
         "dns-aws-route53" | "dns-azure" | "dns-cloudflare" | "dns-gcp" => &[WILDCARD],
         "http" => &[OWN],
         "k8s-namespace" => &[NAMESPACE],
         "kubernetes-manifest" => &[MANIFESTS],
-        "logging-elasticsearch" | "logging-gcp" | "logging-k8s" => &[LOGGING],
+        "logging-elasticsearch" | "logging-gcp" => &[LOGGING],
         "redis" => &[REDIS],
         "route" => &[ROUTE],
         "tls-cert" => &[CERTIFICATE],
@@ -71,10 +63,6 @@ const AZURE: Alternative =
 const CERTIFICATE: Alternative = with(
     "humanitec/template",
     "a `Certificate` of cert-manager as manifest, and `tls_secret_name` as output",
-);
-const EXISTING: Alternative = with(
-    "humanitec/echo",
-    "host, port and name are `values`, user name and password are `secret_refs`",
 );
 const GCP: Alternative =
     with("humanitec/terraform", "write it as Terraform code with the provider `hashicorp/google`");

@@ -1,5 +1,8 @@
 //! Resource drivers.
 
+use std::{env, fmt::Write as _, fs, path::Path};
+
+use downbeat_core::builtin;
 use downbeat_testkit::Server;
 use serde_json::{Value, json};
 
@@ -144,4 +147,113 @@ async fn inputs_are_checked_when_a_definition_is_stored() {
         "outputs_schema": {"properties": {"values": {"minProperties": "two"}}}});
     let said = admin.post("/orgs/acme/resources/types", kind).await.refused(400, "API-400");
     assert!(said.contains("/outputs_schema"), "{said}");
+}
+
+/// One word or several for what a member may be.
+fn kind(schema: &Value) -> String {
+    let word = |word: &Value| word.as_str().unwrap_or_default().to_owned();
+    match &schema["type"] {
+        Value::Array(kinds) => {
+            // A text in the place of anything else is a placeholder.
+            let kinds: Vec<String> = kinds.iter().map(word).filter(|one| one != "string").collect();
+            kinds.join(", ")
+        }
+        Value::Null => "any".to_owned(),
+        one => word(one),
+    }
+}
+
+/// The page about the built-in drivers, as the API describes them.
+fn page(drivers: &[Value]) -> String {
+    let mut text = "# Built-in drivers\n\n".to_owned();
+    text.push_str(
+        "Written by a test from what the API says: `INSTA_UPDATE=always cargo test -p \
+         downbeat-server\n--test it page_of_drivers`. A definition names a driver as \
+         `humanitec/<id>` or `downbeat/<id>`.\nAny member may be a placeholder. Others than these \
+         are refused where a driver has no use for them.\n",
+    );
+    let is_here = |driver: &&Value| {
+        let id = driver["id"].as_str().unwrap();
+        let is_described = driver["inputs_schema"]["properties"].is_object();
+        is_described || builtin::runs_here(&format!("humanitec/{id}"))
+    };
+    let built_in = drivers.iter().filter(|one| one["org_id"] == "humanitec");
+    let (here, elsewhere): (Vec<&Value>, Vec<&Value>) = built_in.partition(is_here);
+    for driver in here {
+        let id = driver["id"].as_str().unwrap();
+        let makes = match driver["type"].as_str().unwrap() {
+            "*" => "resources of any type".to_owned(),
+            one => format!("resources of type `{one}`"),
+        };
+        write!(text, "\n## {id}\n\nMakes {makes}.").unwrap();
+        let accounts: Vec<String> = driver["account_types"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| format!("`{}`", one.as_str().unwrap()))
+            .collect();
+        match accounts.as_slice() {
+            [] => {}
+            [one, other] => write!(text, " Takes accounts of type {one} or {other}.").unwrap(),
+            _ => text.push_str(" Takes accounts of all types."),
+        }
+        let more = match id {
+            "terraform" => Some("terraform.md"),
+            "container"
+            | "container-runner"
+            | "opentofu-container-runner"
+            | "terraform-container-runner" => Some("containers.md"),
+            "template" => Some("templates.md"),
+            _ => None,
+        };
+        if let Some(more) = more {
+            write!(text, "\nSee [{more}](../concepts/{more}).").unwrap();
+        }
+        text.push('\n');
+        let members = |part: &str| {
+            let members = driver["inputs_schema"]["properties"][part]["properties"].as_object();
+            members.cloned().unwrap_or_default()
+        };
+        let all = [("values", members("values")), ("secrets", members("secrets"))];
+        if all.iter().all(|(_, members)| members.is_empty()) {
+            let what = match id {
+                "logging-k8s" => "It has no inputs.",
+                _ => "Whatever it is given, it puts out.",
+            };
+            write!(text, "\n{what}\n").unwrap();
+            continue;
+        }
+        text.push_str("\n| input | kind | |\n| --- | --- | --- |\n");
+        for (part, members) in all {
+            for (name, schema) in members {
+                let about = schema["description"].as_str().unwrap_or_default();
+                writeln!(text, "| `{part}.{name}` | {} | {about} |", kind(&schema)).unwrap();
+            }
+        }
+    }
+    text.push_str(
+        "\n## Drivers that are stored only\n\nDefinitions may name these drivers of v1. A \
+         deployment that needs one fails with\n[RES-104](../errors/RES-104.md) and says what is \
+         here instead.\n\n| driver | instead | how |\n| --- | --- | --- |\n",
+    );
+    for driver in elsewhere {
+        let id = driver["id"].as_str().unwrap();
+        let other = builtin::alternatives(&format!("humanitec/{id}")).first();
+        let other = other.unwrap_or_else(|| panic!("{id} has no alternative"));
+        writeln!(text, "| `{id}` | `{}` | {} |", other.driver, other.how).unwrap();
+    }
+    text.replace("|  |", "| |").replace("|  |", "| |")
+}
+
+#[tokio::test]
+async fn page_of_drivers() {
+    let server = Server::start().await;
+    let drivers = server.admin().get(DRIVERS).await.json(200);
+    let found = page(drivers.as_array().unwrap());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/drivers.md");
+    if env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        fs::write(&path, &found).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == committed, "docs/reference/drivers.md is not what the API says");
 }

@@ -187,7 +187,7 @@ fn logging_is_made_where_it_is_configured() {
             "data": "{apiVersion: v1, kind: ConfigMap, metadata: {name: where-logs-go}}"}}}})),
     );
     shows(&render(&web("dns", "x", ""), &[dns(), logging]), "where-logs-go");
-    let vendor = definition("logs", "logging", "humanitec/logging-k8s", &json!({}));
+    let vendor = definition("logs", "logging", "humanitec/logging-gcp", &json!({}));
     fails(&render(&web("dns", "x", ""), &[dns(), vendor]), "RES-104", &["humanitec/echo"]);
 }
 
@@ -226,7 +226,7 @@ fn nothing_is_made_by_a_deployment_that_cannot_succeed() {
     let definitions = [
         definition("own-pg", "postgres", "humanitec/echo", &database),
         definition("own-dns", "dns", "humanitec/echo", &values(&json!({"host": "a.example"}))),
-        definition("own-mq", "amqp", "humanitec/rabbitmq-static", &json!({})),
+        definition("own-queue", "sqs", "humanitec/sqs", &json!({})),
         definition("own-s3", "s3", "humanitec/terraform", &json!({"driver_account": "nobody"})),
     ];
     terminal.write("defs.yaml", &definitions.concat());
@@ -243,7 +243,7 @@ fn nothing_is_made_by_a_deployment_that_cannot_succeed() {
         (web("postgres", "${values.NOPE}", ""), "VAL-001", "NOPE"),
         (web("postgres", "${context.res.id}", ""), "RES-009", "context"),
         (with(secret), "RES-006", "params of dns.default"),
-        (with("  other: {type: amqp}\n"), "RES-104", "humanitec/echo"),
+        (with("  other: {type: sqs}\n"), "RES-104", "humanitec/terraform"),
         (with("  files: {type: s3}\n"), "RES-011", "\"nobody\""),
     ] {
         terminal.write("web.yaml", &score);
@@ -253,4 +253,18 @@ fn nothing_is_made_by_a_deployment_that_cannot_succeed() {
     terminal.write("web.yaml", &web("postgres", "${resources.thing.host}", ""));
     terminal.ok(deploy);
     assert!(made() > 3);
+}
+
+#[test]
+fn what_exists_already_is_described_with_static_drivers() {
+    let pg = definition(
+        "own-pg",
+        "postgres",
+        "humanitec/postgres-static",
+        &json!({"driver_inputs": {
+            "values": {"host": "db.example", "port": 5432, "name": "shop"},
+            "secret_refs": {"username": {"store": "vault", "ref": "u"},
+                "password": {"store": "vault", "ref": "p"}}}}),
+    );
+    shows(&render(&web("postgres", "${resources.thing.host}", ""), &[pg]), "db.example");
 }

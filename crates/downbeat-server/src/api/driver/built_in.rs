@@ -2,6 +2,8 @@
 //!
 //! Definitions may name all of them; which ones can run is decided by the adapters at deployment.
 
+mod simple;
+
 use downbeat_api::driver::ResourceDriver;
 use downbeat_core::{Json, JsonMap, builtin};
 use serde_json::json;
@@ -31,7 +33,7 @@ pub(crate) fn shown(driver: &builtin::Driver) -> ResourceDriver {
             "opentofu-container-runner" | "terraform-container-runner" => {
                 container_inputs(Needs::Nothing)
             }
-            _ => any_object(),
+            id => simple::inputs(id).unwrap_or_else(any_object),
         },
         target: None,
         template: None,
