@@ -9,7 +9,7 @@ use std::{
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use downbeat_api::client;
-use downbeat_core::Code;
+use downbeat_core::{Code, yaml};
 use downbeat_score::{Diagnostic, Severity};
 
 /// Why a command did not do what it was asked.
@@ -282,7 +282,7 @@ pub(crate) fn diagnostics(found: &[Diagnostic], texts: &[(String, String)]) {
 fn span(text: &str, diagnostic: &Diagnostic) -> Option<std::ops::Range<usize>> {
     let number = diagnostic.line.checked_sub(1)?;
     let mut start = 0;
-    let mut lines = text.split_inclusive('\n');
+    let mut lines = yaml::lines(text);
     for _ in 0..number {
         start += lines.next()?.len();
     }
