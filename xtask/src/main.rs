@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a terminal is the only place that chores report to")]
 
+mod fuzz;
 mod goldens;
 mod library;
 mod lint;
@@ -25,6 +26,9 @@ Commands:
   lint               Check formatting, lints, documentation, openapi.json and, with cargo-deny, licences
   openapi [--check]  Write openapi.json from the server's code, or compare the two
   library            Write docs/reference/example-library.md, and what came of each example
+  fuzz [TARGET] [--seconds N]
+                     Feed made-up texts to everything that reads text of users, 60 s a target;
+                     needs a nightly toolchain and cargo-fuzz
   goldens            Make the golden files of the template crate again with real Go
 ";
 
@@ -63,6 +67,7 @@ fn dispatch(arguments: &[String]) -> Result<Outcome> {
         ["openapi"] => openapi::write(),
         ["openapi", "--check"] => openapi::check(),
         ["library"] => library::run(),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["goldens"] => goldens::run(),
         [] | ["help" | "-h" | "--help"] => {
             print!("{USAGE}");

@@ -120,16 +120,20 @@ pub fn apply(set: &DeploymentSet, delta: &Delta) -> Result<DeploymentSet, Error>
     }
     for (id, actions) in &delta.modules.update {
         let module = next.modules.get(id).ok_or_else(|| Error::UnknownModule(id.clone()))?;
-        let before = serde_json::to_value(module).unwrap_or_default();
-        let after = patch::apply_all(&before, reaching_the_set(actions))
-            .map_err(|source| Error::Module { module: id.clone(), source })?;
-        next.modules.insert(id.clone(), module_from(id, after)?);
+        let mut body = serde_json::to_value(module).unwrap_or_default();
+        for action in reaching_the_set(actions) {
+            patch_module(&mut body, action)
+                .map_err(|source| Error::Module { module: id.clone(), source })?;
+        }
+        next.modules.insert(id.clone(), module_from(id, body)?);
     }
     if !delta.shared.is_empty() {
-        let before = serde_json::to_value(&set.shared).unwrap_or_default();
-        let after =
-            patch::apply_all(&before, reaching_the_set(&delta.shared)).map_err(Error::Shared)?;
-        next.shared = serde_json::from_value(after).map_err(|error| Error::Shape {
+        let mut shared = serde_json::to_value(&set.shared).unwrap_or_default();
+        for action in reaching_the_set(&delta.shared) {
+            open_nulls(&mut shared, action, |place| matches!(place, [_, "params"]));
+            patch::apply(&mut shared, action).map_err(Error::Shared)?;
+        }
+        next.shared = serde_json::from_value(shared).map_err(|error| Error::Shape {
             place: "the map of shared resources".to_owned(),
             message: error.to_string(),
         })?;
@@ -139,6 +143,31 @@ pub fn apply(set: &DeploymentSet, delta: &Delta) -> Result<DeploymentSet, Error>
 
 fn reaching_the_set(actions: &[Action]) -> impl Iterator<Item = &Action> {
     actions.iter().filter(|action| !action.is_delta_scoped())
+}
+
+fn patch_module(body: &mut Json, action: &Action) -> Result<(), patch::Error> {
+    open_nulls(body, action, |place| {
+        matches!(place, [] | ["spec" | "externals" | "deploy"] | ["externals", _, "params"])
+    });
+    patch::apply(body, action)
+}
+
+/// Makes an object of a `null` that an `add` leads through, where a set reads `null` as nothing.
+/// Else a delta would fail that works in two parts, with a set between them.
+fn open_nulls(body: &mut Json, action: &Action, is_nothing: fn(&[&str]) -> bool) {
+    if action.op != Op::Add {
+        return;
+    }
+    for (end, _) in action.path.match_indices('/').take(4) {
+        let place = action.path.get(..end).unwrap_or_default();
+        let tokens: Vec<&str> = place.split('/').skip(1).collect();
+        if is_nothing(&tokens)
+            && let Some(value) = body.pointer_mut(place)
+            && value.is_null()
+        {
+            *value = Json::Object(JsonMap::new());
+        }
+    }
 }
 
 fn module_from(id: &str, body: Json) -> Result<Module, Error> {
@@ -223,7 +252,7 @@ fn patch_added(body: &Json, actions: &[Action]) -> Result<Json, patch::Error> {
                 Err(error) => return Err(error),
             }
         } else {
-            patch::apply(&mut body, action)?;
+            patch_module(&mut body, action)?;
         }
     }
     Ok(body)
@@ -323,6 +352,43 @@ mod tests {
             {"op": "replace", "path": "/spec/containers/main/image", "value": "a:2"},
             {"op": "remove", "path": "/spec/containers/main/variables/B"}]}}}))
         );
+    }
+
+    /// Found by fuzzing: the parts worked one by one, the merged delta failed.
+    #[test]
+    fn what_a_set_reads_as_nothing_is_nothing_between_merged_parts_too() {
+        let before = set(json!({
+            "modules": {"m": {"spec": {"a": 1}, "externals": {"db": {"type": "s3"}}}},
+            "shared": {"site": {"type": "dns", "params": {"p": 1}}}}));
+        let check = |first: Json, second: Json, after: Json| {
+            let (first, second) = (delta(first), delta(second));
+            let stepwise = apply(&apply(&before, &first).unwrap(), &second).unwrap();
+            assert_eq!(stepwise.to_json(), set(after).to_json());
+            assert_eq!(apply(&before, &merge(&first, &second).unwrap()).unwrap(), stepwise);
+        };
+        let module = |action: Json| json!({"modules": {"update": {"m": [action]}}});
+        let shared = json!({"site": {"type": "dns", "params": {"p": 1}}});
+        check(
+            module(json!({"op": "remove", "path": ""})),
+            module(json!({"op": "add", "path": "/profile", "value": "p"})),
+            json!({"modules": {"m": {"profile": "p"}}, "shared": shared}),
+        );
+        check(
+            module(json!({"op": "replace", "path": "/externals", "value": null})),
+            module(json!({"op": "add", "path": "/externals/x", "value": {"type": "s3"}})),
+            json!({"modules": {"m": {"spec": {"a": 1}, "externals": {"x": {"type": "s3"}}}},
+                "shared": shared}),
+        );
+        check(
+            json!({"shared": [{"op": "add", "path": "/site/params", "value": null}]}),
+            json!({"shared": [{"op": "add", "path": "/site/params/q", "value": 2}]}),
+            json!({"modules": {"m": {"spec": {"a": 1}, "externals": {"db": {"type": "s3"}}}},
+                "shared": {"site": {"type": "dns", "params": {"q": 2}}}}),
+        );
+        // In a free-form place `null` is a value.
+        let null = delta(module(json!({"op": "add", "path": "/spec/a", "value": null})));
+        let below = delta(module(json!({"op": "add", "path": "/spec/a/b", "value": 1})));
+        assert!(apply(&apply(&before, &null).unwrap(), &below).is_err());
     }
 
     #[test]

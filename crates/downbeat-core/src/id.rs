@@ -107,15 +107,21 @@ impl GuResId {
         Self(id)
     }
 
-    /// Reads the text form.
+    /// Reads the text form. One id has one text: upper-case hex is not read.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
         let mut id = [0; 20];
         if text.len() != 40 {
             return None;
         }
         for (to, pair) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *to = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+            let [high, low] = pair else { return None };
+            *to = digit(*high)? << 4 | digit(*low)?;
         }
         Some(Self(id))
     }
@@ -200,5 +206,8 @@ mod tests {
         assert_eq!(GuResId::parse(&id.to_string()), Some(id));
         assert_eq!(GuResId::parse("xyz"), None);
         assert_eq!(GuResId::parse(&"é".repeat(20)), None);
+        // Found by fuzzing: other texts of the same number.
+        assert_eq!(GuResId::parse(&id.to_string().to_uppercase()), None);
+        assert_eq!(GuResId::parse(&"+f".repeat(20)), None);
     }
 }

@@ -185,10 +185,16 @@ fn closing_brace(text: &str) -> Option<usize> {
     text.find('}')
 }
 
+/// Whether the first name is a known root, whole: `shared_dir` and `values:-x` are none.
 fn starts_with_root(content: &str) -> bool {
     let head = content.trim_start();
-    let end = head.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(head.len());
+    let end = head.find(ends_name).unwrap_or(head.len());
     head.get(..end).is_some_and(|head| ROOTS.contains(&head))
+}
+
+/// Whether a name without brackets cannot go on here.
+fn ends_name(c: char) -> bool {
+    matches!(c, '.' | '[' | ']' | '}' | '{' | '$') || c.is_whitespace()
 }
 
 /// Splits the content of a placeholder at its dots and brackets.
@@ -216,9 +222,7 @@ fn tokens(content: &str) -> Result<Vec<&str>, &'static str> {
             rest = after;
             expect_token = true;
         } else if expect_token {
-            let stop =
-                |c: char| matches!(c, '.' | '[' | ']' | '}' | '{' | '$') || c.is_whitespace();
-            let end = rest.find(stop).unwrap_or(rest.len());
+            let end = rest.find(ends_name).unwrap_or(rest.len());
             if end == 0 {
                 return Err("a name holds a character that is not allowed");
             }
@@ -317,6 +321,9 @@ mod tests {
         check("${values['a}b']}", "<values|a}b>");
         check("${HOME} ${HOME:-/root} ${a b}", r#""${HOME} ${HOME:-/root} ${a b}""#);
         check("${HOME}${values.a}", r#""${HOME}" <values|a>"#);
+        // Found by fuzzing: a word that only begins like a root is no root.
+        check("${shared_dir} ${values:-x y}", r#""${shared_dir} ${values:-x y}""#);
+        check("${context-x} ${shared}", r#""${context-x} " <shared>"#);
     }
 
     #[test]

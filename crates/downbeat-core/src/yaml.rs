@@ -161,6 +161,22 @@ pub enum ErrorKind {
     Documents,
 }
 
+/// The lines of a text as [`Span::line`] counts them, each with its end: a line feed, a carriage
+/// return, or both.
+pub fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = match rest.find(['\n', '\r']) {
+            Some(at) if rest.get(at..).is_some_and(|end| end.starts_with("\r\n")) => at + 2,
+            Some(at) => at + 1,
+            None => rest.len(),
+        };
+        let (line, behind) = rest.split_at_checked(end).filter(|(line, _)| !line.is_empty())?;
+        rest = behind;
+        Some(line)
+    })
+}
+
 /// Reads exactly one document; an empty text is `null`.
 ///
 /// # Errors

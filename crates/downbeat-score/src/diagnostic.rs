@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use downbeat_core::{Code, yaml::Span};
+use downbeat_core::{
+    Code,
+    yaml::{self, Span},
+};
 
 use crate::Source;
 
@@ -252,12 +255,12 @@ impl<'a> Report<'a> {
             let to = |value: usize| u32::try_from(value).ok();
             let start = span.start + to(before.len())?;
             let end = start + to(part.len())?;
-            let (line, column) = match before.rsplit_once('\n') {
-                None => (span.line, span.column + to(before.chars().count())?),
-                Some((_, last)) => {
-                    (span.line + to(before.matches('\n').count())?, to(last.chars().count())? + 1)
-                }
-            };
+            let ends = |line: &&str| line.ends_with(['\n', '\r']);
+            let feeds = yaml::lines(before).filter(ends).count();
+            let last = yaml::lines(before).last().filter(|line| !ends(line)).unwrap_or_default();
+            let column = to(last.chars().count())?;
+            let column = if feeds == 0 { span.column + column } else { column + 1 };
+            let line = span.line + to(feeds)?;
             Some(Span { start, end, line, column, ..span })
         };
         narrowed().unwrap_or(span)

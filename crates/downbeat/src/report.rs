@@ -9,7 +9,7 @@ use std::{
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use downbeat_api::client;
-use downbeat_core::Code;
+use downbeat_core::{Code, yaml};
 use downbeat_score::{Diagnostic, Severity};
 
 /// Why a command did not do what it was asked.
@@ -282,7 +282,7 @@ pub(crate) fn diagnostics(found: &[Diagnostic], texts: &[(String, String)]) {
 fn span(text: &str, diagnostic: &Diagnostic) -> Option<std::ops::Range<usize>> {
     let number = diagnostic.line.checked_sub(1)?;
     let mut start = 0;
-    let mut lines = text.split_inclusive('\n');
+    let mut lines = yaml::lines(text);
     for _ in 0..number {
         start += lines.next()?.len();
     }
@@ -291,4 +291,23 @@ fn span(text: &str, diagnostic: &Diagnostic) -> Option<std::ops::Range<usize>> {
     let from = offset(diagnostic.column.saturating_sub(1));
     let to = offset(diagnostic.column.saturating_sub(1) + diagnostic.length.max(1));
     Some(start + from..start + to.max(from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_finding_are_found_whatever_ends_lines() {
+        let check = |text: &str, expected: &str| {
+            let options = downbeat_score::Options::default();
+            let source = downbeat_score::Source { name: "score.yaml", text };
+            let found = downbeat_score::check(&source, &options, &downbeat_score::NoFiles);
+            let wrong = found.diagnostics.iter().find(|found| found.pointer == "/wrong").unwrap();
+            assert_eq!(&text[span(text, wrong).unwrap()], expected);
+        };
+        check("metadata: {name: web}\nwrong: 1\ncontainers: {}\n", "wrong");
+        check("metadata: {name: web}\r\nwrong: 1\r\ncontainers: {}\r\n", "wrong");
+        check("metadata: {name: web}\rwrong: 1\ncontainers: {}\n", "wrong");
+    }
 }

@@ -227,6 +227,19 @@ fn places() {
     assert!(node.overlapping(&[]).is_empty());
 }
 
+/// Found by fuzzing: to YAML a carriage return alone ends a line, too.
+#[test]
+fn lines_are_counted_as_places_are() {
+    let text = "a: 1\r\nb: 2\rc: 3\n\rd: 4";
+    let counted: Vec<&str> = super::lines(text).collect();
+    assert_eq!(counted, ["a: 1\r\n", "b: 2\r", "c: 3\n", "\r", "d: 4"]);
+    let node = parse(text, &Limits::default()).unwrap();
+    for (name, line) in [("a", 1), ("b", 2), ("c", 3), ("d", 5)] {
+        assert_eq!(node.get(name).unwrap().span.line, line, "{name}");
+    }
+    assert_eq!(super::lines("").count(), 0);
+}
+
 #[test]
 fn errors_have_a_place_and_a_sentence() {
     let check = |text: &str, line: usize, column: usize, part: &str| {

@@ -1,5 +1,6 @@
 //! No text makes the crate panic or work without end.
 
+use downbeat_core::yaml;
 use downbeat_score::{Options, Property};
 use proptest::{prelude::*, sample::Index};
 
@@ -24,7 +25,7 @@ fn survive(text: &str) {
         for diagnostic in &checked.diagnostics {
             assert!(!diagnostic.message.is_empty() && !diagnostic.message.ends_with('.'));
             if diagnostic.file == "score.yaml" && diagnostic.line > 0 {
-                let line = text.split('\n').nth(diagnostic.line - 1).unwrap_or_default();
+                let line = yaml::lines(text).nth(diagnostic.line - 1).unwrap_or_default();
                 assert!(diagnostic.column <= line.chars().count() + 1, "{diagnostic}\n{text}");
             }
         }
