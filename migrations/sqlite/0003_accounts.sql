@@ -17,3 +17,6 @@ ALTER TABLE removal ADD COLUMN driver_account TEXT NOT NULL DEFAULT '';
 
 CREATE INDEX active_resource_by_account ON active_resource (org_id, driver_account)
     WHERE driver_account <> '';
+
+CREATE INDEX removal_by_account ON removal (org_id, driver_account)
+    WHERE driver_account <> '' AND state IN ('held', 'pending', 'given up');

@@ -97,6 +97,8 @@ pub struct TerraformOptions {
     pub limit: Duration,
     /// How long an interrupted program may take to save its state.
     pub grace: Duration,
+    /// How long a run waits for the cache of providers, before it does without.
+    pub cache_wait: Duration,
     /// How runs in a cluster work.
     pub container: ContainerOptions,
 }
@@ -121,6 +123,7 @@ impl TerraformOptions {
             program: None,
             limit: Duration::from_secs(30 * 60),
             grace: Duration::from_secs(60),
+            cache_wait: Duration::from_secs(20),
         }
     }
 }
@@ -257,14 +260,20 @@ impl Terraform {
             program,
             user: format!("{RUN}{:016x}", git::random()),
             is_ours: true,
+            has_cache: false,
             left: inputs.limit.unwrap_or(options.limit),
         };
         run.free_lock().await?;
         run.save_lost_state().await?;
         run.write_code().await?;
-        let turn = self.init.lock().await;
+        // Who has the cache may hang: after a while this run gets what it needs by itself.
+        let start = Instant::now();
+        let wait = options.cache_wait.min(run.left);
+        let cache = tokio::time::timeout(wait, self.init.lock()).await.ok();
+        run.left = run.left.saturating_sub(start.elapsed());
+        run.has_cache = cache.is_some();
         run.call("init", &["-input=false".into(), "-no-color".into()]).await?;
-        drop(turn);
+        drop(cache);
         Ok(run)
     }
 }
@@ -303,6 +312,8 @@ struct Run<'a> {
     user: String,
     /// Whether the state is kept by our server.
     is_ours: bool,
+    /// Whether the cache of providers is this run's for now.
+    has_cache: bool,
     /// What is left of the time limit.
     left: Duration,
 }
@@ -469,11 +480,14 @@ impl Run<'_> {
             .env("LC_ALL", "C.UTF-8")
             .env("TF_IN_AUTOMATION", "1")
             .env("TF_INPUT", "0")
-            .env("CHECKPOINT_DISABLE", "1")
-            .env("TF_PLUGIN_CACHE_DIR", plugins)
-            // Without it the cache is used only for code that brings its lock file along. The lock
-            // file that gets incomplete by it is thrown away with the folder.
-            .env("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1");
+            .env("CHECKPOINT_DISABLE", "1");
+        if self.has_cache {
+            command
+                .env("TF_PLUGIN_CACHE_DIR", plugins)
+                // Without it the cache is used only for code that brings its lock file along. The
+                // lock file that gets incomplete by it is thrown away with the folder.
+                .env("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1");
+        }
         if self.is_ours {
             command
                 .env("TF_HTTP_USERNAME", &self.user)

@@ -16,6 +16,8 @@ pub struct AccountType {
     pub name: &'static str,
     /// What the credentials need to have.
     pub members: &'static [Member],
+    /// What else is in them and opens nothing.
+    pub open: &'static [&'static str],
 }
 
 /// A member of credentials.
@@ -53,6 +55,13 @@ impl AccountType {
         let required: Vec<&str> = self.members.iter().map(|member| member.name).collect();
         let schema = json!({"type": "object", "properties": properties, "required": required});
         schema.as_object().cloned().unwrap_or_default()
+    }
+
+    /// Whether a member of credentials opens nothing, and may stand anywhere.
+    #[must_use]
+    pub fn is_open(&self, name: &str) -> bool {
+        let known = self.members.iter().find(|member| member.name == name);
+        known.map_or_else(|| self.open.contains(&name), |member| member.is_identity)
     }
 
     /// Members that credentials lack, or that are not a text.
@@ -94,6 +103,7 @@ const TYPES: &[AccountType] = &[
             hidden("aws_access_key_id", "Id of the access key"),
             hidden("aws_secret_access_key", "The access key"),
         ],
+        open: &[],
     },
     AccountType {
         id: "aws-role",
@@ -102,6 +112,7 @@ const TYPES: &[AccountType] = &[
             shown("aws_role", "ARN of the role"),
             hidden("external_id", "External id that the role asks for"),
         ],
+        open: &[],
     },
     AccountType {
         id: "azure",
@@ -111,6 +122,7 @@ const TYPES: &[AccountType] = &[
             hidden("password", "Password of the service principal"),
             shown("tenant", "Id of the tenant"),
         ],
+        open: &["displayName"],
     },
     AccountType {
         id: "azure-identity",
@@ -119,6 +131,7 @@ const TYPES: &[AccountType] = &[
             shown("azure_identity_client_id", "Client id of the managed identity"),
             shown("azure_identity_tenant_id", "Id of the tenant"),
         ],
+        open: &[],
     },
     AccountType {
         id: "gcp",
@@ -128,6 +141,15 @@ const TYPES: &[AccountType] = &[
             hidden("private_key", "The key"),
             shown("project_id", "Id of the project"),
         ],
+        open: &[
+            "auth_provider_x509_cert_url",
+            "auth_uri",
+            "client_id",
+            "client_x509_cert_url",
+            "token_uri",
+            "type",
+            "universe_domain",
+        ],
     },
     AccountType {
         id: "gcp-identity",
@@ -136,6 +158,7 @@ const TYPES: &[AccountType] = &[
             shown("gcp_audience", "Audience of the workload identity provider"),
             shown("gcp_service_account", "Address of the service account"),
         ],
+        open: &[],
     },
 ];
 

@@ -4,6 +4,8 @@
 //! at once: placeholders that name nothing, secrets where they cannot stand, drivers, accounts and
 //! profiles that are not there.
 
+use std::{collections::HashSet, sync::Arc};
+
 use downbeat_core::{
     Code, JsonMap, Module, ResourceKey,
     graph::{self, Inputs, Node, NodeIndex},
@@ -14,6 +16,7 @@ use downbeat_core::{
 
 use crate::{
     create::Creation,
+    parallel,
     port::NodeError,
     prepare::{Context, account, first},
     schema::is_secret,
@@ -21,15 +24,32 @@ use crate::{
 
 /// What is wrong with the nodes of a graph; at most one error for each.
 pub(crate) fn check(at: &Creation<'_>, context: &Context<'_>) -> Vec<(NodeIndex, NodeError)> {
+    // What is wrong with the inputs of a definition is wrong for all that it makes: it is looked at,
+    // and reported, once.
+    let mut known = HashSet::new();
+    let mut is_new = |node: &Node| known.insert(Arc::as_ptr(&node.definition));
     let nodes = (0u32..).zip(&at.facts.graph.nodes);
-    nodes.filter_map(|(position, node)| Some((position, one(at, context, node).err()?))).collect()
+    let nodes: Vec<(NodeIndex, &Node, bool)> =
+        nodes.map(|(position, node)| (position, node, is_new(node))).collect();
+    let found = parallel::map(&nodes, |(position, node, is_new)| {
+        one(at, context, node, *is_new).err().map(|error| (*position, error))
+    });
+    found.into_iter().flatten().collect()
 }
 
-fn one(at: &Creation<'_>, context: &Context<'_>, node: &Node) -> Result<(), NodeError> {
+fn one(
+    at: &Creation<'_>,
+    context: &Context<'_>,
+    node: &Node,
+    with_definition: bool,
+) -> Result<(), NodeError> {
     at.driver(node)?;
     account(context, node)?;
     let here = Here { context, node };
     here.inputs()?;
+    if !with_definition {
+        return Ok(());
+    }
     let empty = JsonMap::new();
     let definition = &node.definition;
     for (name, tree, may_be_secret) in

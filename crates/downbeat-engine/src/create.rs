@@ -14,7 +14,7 @@ use std::{
 use aws_lc_rs::hmac;
 use downbeat_core::{
     Code, Document, Json, Manifest, ResourceGraph, ResourceKey, Secret, SecretExpr, SecretRef,
-    builtin,
+    account, builtin,
     graph::{Node, NodeIndex},
     patch,
     resolve::{Facts, Outputs, OutputsOf},
@@ -134,6 +134,17 @@ impl Step<'_> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The plaintexts that nobody may see. Of an account that is not all: its project and its
+    /// addresses stand everywhere.
+    fn hidden(&self) -> impl Iterator<Item = &Secret> {
+        let kind = self.prepared.account.as_ref().and_then(|one| account::find(&one.account_type));
+        let is_open = move |at: &str| {
+            let member = at.strip_prefix(ACCOUNT).and_then(|rest| rest.strip_prefix('/'));
+            member.zip(kind).is_some_and(|(member, kind)| kind.is_open(member))
+        };
+        self.texts.iter().filter(move |(at, _)| !is_open(at)).map(|(_, text)| text)
+    }
+
     /// Brings the credentials of the account to the secret inputs.
     fn add_account(&mut self, credentials: &Secret) {
         let secrets = &mut self.prepared.secrets;
@@ -251,12 +262,19 @@ pub async fn create(
     todo.ready = (0u32..).zip(&todo.waiting).filter(|(_, n)| **n == 0).map(|(at, _)| at).collect();
     let mut results = Results(vec![None; nodes.len()]);
     let mut errors = Vec::new();
-    let mut queue: VecDeque<Step<'_>> = VecDeque::new();
+    let mut queue: VecDeque<NodeIndex> = VecDeque::new();
     let mut running = FuturesUnordered::new();
     loop {
+        let context = Context { outputs: &results, ..context };
         let done = if todo.ready.is_empty() {
-            start(at, &mut queue, &mut running).await?;
-            let Some((step, answer)) = running.next().await else { break };
+            let failed = start(at, &context, &mut queue, &mut running).await?;
+            errors.extend(failed);
+            let Some((step, answer)) = running.next().await else {
+                if queue.is_empty() {
+                    break;
+                }
+                continue;
+            };
             // A journal that fails says nothing about the node.
             if let Some(failure) = step.kept().failure.take() {
                 return Err(failure);
@@ -267,7 +285,6 @@ pub async fn create(
             done
         } else {
             let part = todo.next();
-            let context = Context { outputs: &results, ..context };
             let (done, effects) = run_pure(at, &context, &part, earlier).await?;
             queue.extend(effects);
             done
@@ -319,22 +336,34 @@ impl Todo {
     }
 }
 
-/// Starts effects until as many run as may.
+/// Starts effects until as many run as may; answers what could not be started. Secrets are opened
+/// now, not when a node begins to wait.
 async fn start<'a>(
     at: &'a Creation<'a>,
-    queue: &mut VecDeque<Step<'a>>,
+    context: &Context<'_>,
+    queue: &mut VecDeque<NodeIndex>,
     running: &mut FuturesUnordered<BoxFuture<'a, Effect<'a>>>,
-) -> Result<(), JournalError> {
+) -> Result<Vec<(NodeIndex, NodeError)>, JournalError> {
     let free = EFFECTS_AT_ONCE.saturating_sub(running.len()).min(queue.len());
     if free == 0 {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let steps: Vec<Step<'a>> = queue.drain(..free).collect();
+    let mut steps: Vec<Step<'a>> = Vec::with_capacity(free);
+    let mut failed = Vec::new();
+    for position in queue.drain(..free) {
+        match step(at, context, position) {
+            Ok(step) => steps.push(step),
+            Err(error) => failed.push(NodeRecord { position, outcome: Err(error) }),
+        }
+    }
+    open_secrets(at, &mut steps, &mut failed).await;
+    at.journal.record(at.lease, at.row, &failed).await?;
     let starting: Vec<(u32, String)> =
         steps.iter().map(|step| (step.position, step.idempotency_key.clone())).collect();
     at.journal.start(at.lease, at.row, &starting).await?;
     running.extend(steps.into_iter().map(|step| effect(at, step)));
-    Ok(())
+    let failed = failed.into_iter();
+    Ok(failed.filter_map(|one| Some((one.position, one.outcome.err()?))).collect())
 }
 
 /// Computes and journals the nodes whose drivers are pure; what it answers besides are the steps
@@ -344,9 +373,9 @@ async fn run_pure<'a>(
     context: &Context<'_>,
     nodes: &[NodeIndex],
     earlier: &BTreeMap<String, NodeResult>,
-) -> Result<(Vec<NodeRecord>, Vec<Step<'a>>), JournalError> {
+) -> Result<(Vec<NodeRecord>, Vec<NodeIndex>), JournalError> {
     let mut outcomes: Vec<NodeRecord> = Vec::with_capacity(nodes.len());
-    let mut steps = Vec::new();
+    let (mut pure, mut external) = (Vec::new(), Vec::new());
     for (position, prepared) in
         parallel::map(nodes, |&position| (position, step(at, context, position)))
     {
@@ -355,14 +384,13 @@ async fn run_pure<'a>(
                 Some(result) if result.input_hash == step.prepared.hash => {
                     outcomes.push(NodeRecord { position, outcome: Ok(result.clone()) });
                 }
-                _ => steps.push(step),
+                _ if matches!(step.driver, Driver::Pure(_)) => pure.push(step),
+                _ => external.push(position),
             },
             Err(error) => outcomes.push(NodeRecord { position, outcome: Err(error) }),
         }
     }
-    open_secrets(at, &mut steps, &mut outcomes).await;
-    let (pure, external): (Vec<_>, Vec<_>) =
-        steps.into_iter().partition(|step| matches!(step.driver, Driver::Pure(_)));
+    open_secrets(at, &mut pure, &mut outcomes).await;
     let answers = parallel::map(&pure, |step| draft(at, step, compute(step)));
     outcomes.extend(accept(at, pure.iter().zip(answers).collect()).await);
     at.journal.record(at.lease, at.row, &outcomes).await?;
@@ -456,9 +484,9 @@ async fn open_secrets(
         if step.driver.opens_secrets() {
             wanted.extend(exprs.values().flat_map(SecretExpr::references).cloned());
         }
-        let account = step.prepared.account.as_ref().filter(|_| step.driver.takes_account());
-        wanted.extend(account.cloned());
-        let has_account = account.is_some();
+        let used = step.prepared.account.as_ref().filter(|_| step.driver.takes_account());
+        wanted.extend(used.map(|account| account.credentials.clone()));
+        let has_account = used.is_some();
         if wanted.is_empty() {
             // Secret inputs can also be plain text without any reference.
             step.texts = texts(exprs, &mut std::iter::empty());
@@ -539,6 +567,10 @@ fn check_inputs(at: &Creation<'_>, step: &Step<'_>) -> Result<(), DriverError> {
     let Some(registered) = registered else { return Ok(()) };
     let mut inputs = serde_json::json!({
         "values": step.prepared.values, "secrets": step.prepared.secrets.value});
+    // The platform gives the account along; a driver need not have heard of it.
+    if registered.inputs_schema.pointer("/properties/secrets/properties/account").is_none() {
+        let _ = patch::apply(&mut inputs, &patch::Action::remove("/secrets/account"));
+    }
     for (pointer, text) in &step.texts {
         if let Some(leaf) = inputs.pointer_mut(&format!("/secrets{pointer}")) {
             *leaf = Json::String(text.expose().to_owned());
@@ -645,7 +677,7 @@ fn driver_failed(step: &Step<'_>, error: DriverError) -> NodeError {
             definition.driver_type(),
             definition.id,
             step.node.key,
-            mask(&error.message, step.texts.values().chain(step.cookie.as_ref()))
+            mask(&error.message, step.hidden().chain(step.cookie.as_ref()))
         ),
         hint: error.hint,
     }
@@ -799,7 +831,7 @@ fn draft(
         prefix: format!("orgs/{}/resources/{}", at.facts.org, step.guresid),
         to_seal: Vec::new(),
         known: Vec::new(),
-        marked: step.texts.values().filter(hidden).map(Marked::new).collect(),
+        marked: step.hidden().filter(hidden).map(Marked::new).collect(),
         plain,
     };
     let mut secrets = BTreeMap::new();

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::{
     deploy,
     port::{Drivers, Expansion, Loaded},
-    schema::Schemas,
+    schema::{Schemas, Written},
 };
 
 /// What the target of a virtual driver begins with.
@@ -74,7 +74,8 @@ fn one(
         let inputs = json!({
             "values": given.values.clone().unwrap_or_default(),
             "secrets": given.secret_refs.clone().unwrap_or_default()});
-        let wrong = schemas.check_written(&driver_type, &registered.inputs_schema, &inputs);
+        let wrong =
+            schemas.check_written(&driver_type, &registered.inputs_schema, &inputs, Written::All);
         if !wrong.is_empty() {
             let wrong = wrong.join("; ");
             let message =

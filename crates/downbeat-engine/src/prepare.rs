@@ -25,8 +25,8 @@ pub struct Prepared {
     pub values: Json,
     /// Secret driver inputs.
     pub secrets: Document,
-    /// Where the credentials of the driver account are kept; none when it has none.
-    pub account: Option<SecretRef>,
+    /// The driver account; none when it has none.
+    pub account: Option<Account>,
     /// Hash of everything that the result depends on.
     pub hash: String,
 }
@@ -87,12 +87,13 @@ pub fn prepare(context: &Context<'_>, node: &Node) -> Result<Prepared, NodeError
     let secrets = resolve::secret_refs(refs, &lookup)
         .map_err(|errors| in_definition(errors, "secret_refs"))?;
     let account = account(context, node)?;
-    let hash = hash(node, &resource, &values, &secrets, account.as_ref());
+    let hash =
+        hash(node, &resource, &values, &secrets, account.as_ref().map(|one| &one.credentials));
     Ok(Prepared { resource, values, secrets, account, hash })
 }
 
-/// The credentials of the account that the definition of a node names.
-pub(crate) fn account(context: &Context<'_>, node: &Node) -> Result<Option<SecretRef>, NodeError> {
+/// The account that the definition of a node names.
+pub(crate) fn account(context: &Context<'_>, node: &Node) -> Result<Option<Account>, NodeError> {
     let definition = &node.definition;
     let id = resolve::account(context.facts, node).map_err(|error| {
         let place = format!("definition {:?} for {}, driver_account", definition.id, node.key);
@@ -124,7 +125,7 @@ pub(crate) fn account(context: &Context<'_>, node: &Node) -> Result<Option<Secre
         (None, None) => (true, String::new()),
     };
     if takes {
-        return Ok(Some(account.credentials.clone()));
+        return Ok(Some(account.clone()));
     }
     let hint = match known.is_empty() {
         true => "Take `driver_account` out of the definition".to_owned(),

@@ -1,11 +1,11 @@
 //! Inputs and outputs against the JSON Schemas of their resource type.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use downbeat_core::{Json, patch, resolve::Outputs, resource_type::ResourceType};
+use downbeat_core::{Json, JsonMap, patch, resolve::Outputs, resource_type::ResourceType};
 use jsonschema::Validator;
 
 /// Compiled schemas by type: compiling costs far more than validating.
@@ -34,10 +34,13 @@ struct Compiled {
     secret: Vec<String>,
 }
 
-/// What is wrong with a schema itself; nothing when it can be used.
-#[must_use]
-pub fn mistake(schema: &Json) -> Option<String> {
-    jsonschema::validator_for(schema).err().map(|error| error.to_string())
+/// How much of the inputs of a driver is written by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Something may still be missing: v1 clients store definitions step by step.
+    Part,
+    /// Everything.
+    All,
 }
 
 /// Whether a type says of an output that it is secret.
@@ -104,7 +107,13 @@ impl Schemas {
     /// What is wrong with the inputs of a definition (`{values, secrets}`) for a driver, as far as
     /// that can be said while there are placeholders in them; empty when nothing is.
     #[must_use]
-    pub fn check_written(&self, driver_type: &str, schema: &Json, inputs: &Json) -> Vec<String> {
+    pub fn check_written(
+        &self,
+        driver_type: &str,
+        schema: &Json,
+        inputs: &Json,
+        written: Written,
+    ) -> Vec<String> {
         let Some(compiled) = self.of_driver(driver_type, schema) else { return Vec::new() };
         let Some(validator) = &compiled.inputs else { return Vec::new() };
         if validator.is_valid(inputs) {
@@ -115,13 +124,16 @@ impl Schemas {
             let at = error.instance_path().to_string();
             let Some(value) = inputs.pointer(&at) else { return false };
             match error.kind() {
+                Required { .. } if written == Written::Part => true,
                 Required { .. } | AdditionalProperties { .. } | Type { .. } => is_late(value, &at),
+                // Which branch is meant may depend on what is missing.
+                _ if written == Written::Part && value.is_object() => true,
                 // What combines schemas speaks of everything below.
                 _ => holds_late(value, &at),
             }
         };
         let found = validator.iter_errors(inputs).filter(|error| !is_open(error));
-        found.map(|error| shown(&error)).collect()
+        found.take(TOLD).map(|error| shown(&error)).collect()
     }
 
     /// What is wrong with the inputs of a registered driver (`{values, secrets}`); empty when
@@ -208,7 +220,115 @@ fn compile(schema: &Json) -> Option<Validator> {
     if members.all(|(key, value)| key == "type" && value == "object") {
         return None;
     }
-    jsonschema::validator_for(schema).ok()
+    if excess(schema).is_some() {
+        return None;
+    }
+    let patterns = jsonschema::PatternOptions::fancy_regex()
+        .size_limit(PATTERN_BYTES)
+        .dfa_size_limit(PATTERN_BYTES)
+        .backtrack_limit(PATTERN_STEPS);
+    jsonschema::options().with_pattern_options(patterns).build(schema).ok()
+}
+
+/// Largest schema, as JSON, in bytes.
+const SCHEMA_BYTES: usize = 256 * 1024;
+/// Most subschemas that references of a schema can lead to, each way counted.
+const SCHEMA_PATHS: usize = 10_000;
+/// Longest way through references.
+const SCHEMA_DEPTH: usize = 64;
+/// Most patterns of a schema.
+const PATTERNS: usize = 200;
+/// Memory of a compiled pattern.
+const PATTERN_BYTES: usize = 256 * 1024;
+/// Steps of a pattern that goes back.
+const PATTERN_STEPS: usize = 100_000;
+/// Most mistakes that are told of one value.
+const TOLD: usize = 20;
+
+/// Why a schema would cost too much, whatever it is asked; nothing when it would not.
+///
+/// A schema of a few bytes can ask for a validation that never ends, or that needs a deeper stack
+/// than there is: references lead to references.
+#[must_use]
+pub fn excess(schema: &Json) -> Option<String> {
+    let bytes = serde_json::to_vec(schema).map_or(0, |text| text.len());
+    if bytes > SCHEMA_BYTES {
+        return Some(format!("it has {bytes} bytes; {SCHEMA_BYTES} are the most"));
+    }
+    let mut size =
+        Size { root: schema, known: HashMap::new(), under_way: HashSet::new(), patterns: 0 };
+    let (paths, depth) = size.of(schema, 0);
+    if depth > SCHEMA_DEPTH {
+        return Some(format!("references lead on more than {SCHEMA_DEPTH} times"));
+    }
+    if paths > SCHEMA_PATHS {
+        return Some(format!("its references lead to more than {SCHEMA_PATHS} subschemas"));
+    }
+    (size.patterns > PATTERNS).then(|| format!("it has more than {PATTERNS} patterns"))
+}
+
+/// Counts where the references of a schema lead.
+struct Size<'a> {
+    root: &'a Json,
+    /// Paths and depth below what a reference names.
+    known: HashMap<&'a str, (usize, usize)>,
+    under_way: HashSet<&'a str>,
+    patterns: usize,
+}
+
+impl<'a> Size<'a> {
+    /// How many subschemas a value leads to, and through how many references. `through` are those
+    /// on the way to it: a way that is too long already is not followed.
+    fn of(&mut self, value: &'a Json, through: usize) -> (usize, usize) {
+        match value {
+            Json::Object(members) => {
+                let mut paths = 1_usize;
+                let mut depth = 0;
+                for (name, member) in members {
+                    let (more, deeper) = match member {
+                        Json::String(target) if name.ends_with("Ref") || name == "$ref" => {
+                            self.target(target, through)
+                        }
+                        _ => {
+                            self.patterns += usize::from(name == "pattern");
+                            if name == "patternProperties" {
+                                self.patterns += member.as_object().map_or(0, JsonMap::len);
+                            }
+                            // What only stands here to be referred to is counted where it is used.
+                            if matches!(name.as_str(), "$defs" | "definitions") {
+                                continue;
+                            }
+                            self.of(member, through)
+                        }
+                    };
+                    paths = paths.saturating_add(more);
+                    depth = depth.max(deeper);
+                }
+                (paths, depth)
+            }
+            Json::Array(items) => items.iter().fold((0, 0), |(paths, depth), item| {
+                let (more, deeper) = self.of(item, through);
+                (paths.saturating_add(more), depth.max(deeper))
+            }),
+            _ => (0, 0),
+        }
+    }
+
+    fn target(&mut self, target: &'a str, through: usize) -> (usize, usize) {
+        if let Some((paths, depth)) = self.known.get(target) {
+            return (*paths, depth + 1);
+        }
+        let found = target.strip_prefix('#').and_then(|at| self.root.pointer(at));
+        let Some(found) = found.filter(|_| through <= SCHEMA_DEPTH) else { return (1, 1) };
+        // A schema may refer to itself: the value that is checked has an end.
+        if !self.under_way.insert(target) {
+            return (1, 1);
+        }
+        let (paths, depth) = self.of(found, through + 1);
+        self.under_way.remove(target);
+        self.known.insert(target, (paths, depth));
+        (paths, depth + 1)
+    }
 }
 
 /// What a validator says about a value, without the value itself.
@@ -216,7 +336,7 @@ fn problems(validator: Option<&Validator>, value: &Json) -> Vec<String> {
     let Some(validator) = validator.filter(|validator| !validator.is_valid(value)) else {
         return Vec::new();
     };
-    validator.iter_errors(value).map(|error| shown(&error)).collect()
+    validator.iter_errors(value).take(TOLD).map(|error| shown(&error)).collect()
 }
 
 /// Place and reason, without the value.
@@ -226,20 +346,25 @@ fn shown(error: &jsonschema::ValidationError<'_>) -> String {
     format!("{at}{}", error.masked())
 }
 
-/// Whether a value of a definition becomes another one later: a placeholder, or a secret's place.
+/// Whether a value of a definition becomes another one later: a placeholder, a secret's place, or
+/// nothing at all.
 fn is_late(value: &Json, at: &str) -> bool {
     let has = |name: &str| value.get(name).is_some_and(Json::is_string);
     let is_reference = || has("value") || (has("store") && has("ref"));
-    value.as_str().is_some_and(|text| text.contains("${"))
+    value.is_null()
+        || value.as_str().is_some_and(|text| text.contains("${"))
         || (at.starts_with("/secrets/") && is_reference())
 }
 
 /// Whether anything at or below a place becomes another value later.
 fn holds_late(value: &Json, at: &str) -> bool {
+    let below = |name: &str| format!("{at}{}", patch::pointer([name]));
     is_late(value, at)
         || match value {
-            Json::Object(members) => members.values().any(|member| holds_late(member, at)),
-            Json::Array(items) => items.iter().any(|item| holds_late(item, at)),
+            Json::Object(members) => {
+                members.iter().any(|(name, member)| holds_late(member, &below(name)))
+            }
+            Json::Array(items) => items.iter().any(|item| holds_late(item, &below("0"))),
             _ => false,
         }
 }
@@ -250,6 +375,34 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn schemas_that_cost_too_much_are_refused() {
+        let chain = |links: usize, twice: bool| {
+            let mut defs = JsonMap::new();
+            for link in 0..links {
+                let next = json!({"$ref": format!("#/$defs/a{}", link + 1)});
+                let both = if twice { json!([next, next]) } else { json!([next]) };
+                defs.insert(format!("a{link}"), json!({ "allOf": both }));
+            }
+            defs.insert(format!("a{links}"), json!({"type": "string"}));
+            json!({"$defs": defs, "$ref": "#/$defs/a0"})
+        };
+        assert_eq!(excess(&chain(20, false)), None);
+        assert!(excess(&chain(1_000, false)).unwrap().contains("lead on"));
+        assert!(excess(&chain(26, true)).unwrap().contains("subschemas"));
+        let big = json!({"description": "x".repeat(SCHEMA_BYTES)});
+        assert!(excess(&big).unwrap().contains("bytes"));
+        let many: JsonMap =
+            (0..300).map(|n| (format!("p{n}"), json!({"pattern": "^(\\\\pL{60}){2}$"}))).collect();
+        assert!(excess(&json!({"properties": many})).unwrap().contains("patterns"));
+        // Trees refer to themselves.
+        let tree = json!({"$defs": {"t": {"properties": {"left": {"$ref": "#/$defs/t"},
+            "right": {"$ref": "#/$defs/t"}}}}, "$ref": "#/$defs/t"});
+        assert_eq!(excess(&tree), None);
+        assert_eq!(excess(&json!({"$ref": "#"})), None);
+        assert!(compile(&chain(1_000, false)).is_none());
+    }
 
     #[test]
     fn what_a_schema_of_outputs_refers_to_counts() {

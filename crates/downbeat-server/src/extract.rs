@@ -250,11 +250,27 @@ fn wrong_data(pointer: &str, error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     // What is wrong without the place in the text, which a pointer says better.
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let what = &unquoted(what);
     if pointer.is_empty() && what.starts_with("invalid type") {
         return Problem::unprocessable(format!("The request body has the wrong shape: {what}."));
     }
     let place = if pointer.is_empty() { String::new() } else { format!(" at `{pointer}`") };
     Problem::invalid(format!("The request body is not valid{place}: {what}.")).at(pointer, what)
+}
+
+/// What is wrong, without the value itself: it may be a secret.
+fn unquoted(what: &str) -> String {
+    for kind in ["string \"", "integer `", "floating point `"] {
+        for mistake in ["invalid type: ", "invalid value: "] {
+            if let Some(rest) = what.strip_prefix(mistake).and_then(|rest| rest.strip_prefix(kind))
+                && let Some((_, expected)) = rest.rsplit_once(", expected ")
+            {
+                let kind = kind.trim_end_matches([' ', '"', '`']);
+                return format!("{mistake}{kind}, expected {expected}");
+            }
+        }
+    }
+    what.to_owned()
 }
 
 /// A place in a document as JSON pointer.

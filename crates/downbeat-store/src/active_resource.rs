@@ -127,6 +127,34 @@ pub async fn any_of_driver(
     Ok(row.is_some())
 }
 
+/// Whether a resource is known under this permanent id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_known(
+    conn: &mut AnyConnection,
+    scope: &EnvScope,
+    key: &ResourceKey,
+    guresid: &str,
+) -> Result<bool> {
+    // Is it there, and the same?
+    let row = query(
+        "SELECT 1 FROM active_resource
+          WHERE org_id = $1 AND app_id = $2 AND env_id = $3
+            AND type = $4 AND class = $5 AND res_id = $6 AND guresid = $7",
+    )
+    .bind(scope.org())
+    .bind(scope.app())
+    .bind(scope.env())
+    .bind(&*key.resource_type)
+    .bind(&*key.class)
+    .bind(&*key.id)
+    .bind(guresid)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.is_some())
+}
+
 /// The resources of an organization that were made with an account.
 ///
 /// # Errors

@@ -4,11 +4,7 @@
 //! worker has claimed the deployment and nothing is written. The lease's time is an optimisation
 //! (nobody else looks at the deployment before it is over), the epoch is correctness.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use downbeat_core::{
     DeploymentSet, Json, Manifest, ResourceKey, SecretRef,
@@ -263,12 +259,11 @@ impl SqlJournal {
     ) -> Result<()> {
         let mut tx = self.fenced(lease).await?;
         let (env, env_type) = scope(&mut tx, lease).await?;
-        let known = active_resource::list(&mut tx, &env).await?;
-        let known: BTreeSet<&str> = known.iter().map(|one| one.guresid.as_str()).collect();
         for (position, key) in nodes {
             // Whatever the driver says or does not say: it may have made something.
-            let node = graph.rows.get(*position as usize);
-            if let Some(node) = node.filter(|node| !known.contains(node.guresid.as_str())) {
+            if let Some(node) = graph.rows.get(*position as usize)
+                && !active_resource::is_known(&mut tx, &env, &node.key, &node.guresid).await?
+            {
                 let pending = NodeResult::default();
                 let row =
                     Activation { env: &env, env_type: &env_type, lease, node, result: &pending };

@@ -184,7 +184,14 @@ impl Mask {
     pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Self {
         let mut texts = Vec::new();
         for secret in secrets.filter(|secret| secret.expose().len() >= RECOGNISABLE) {
-            texts.push(Secret::new(STANDARD.encode(secret.expose())));
+            let text = secret.expose();
+            texts.push(Secret::new(STANDARD.encode(text)));
+            // As a program prints it: quoted, or line by line.
+            let quoted = Json::String(text.to_owned()).to_string();
+            let lines = text.lines().map(str::trim);
+            let forms = lines.chain([quoted.trim_matches('"')]).filter(|form| *form != text);
+            let forms = forms.filter(|form| form.len() >= RECOGNISABLE);
+            texts.extend(forms.map(|form| Secret::new(form.to_owned())));
             texts.push(secret.clone());
         }
         // A secret may be part of another one: the longer one goes first.

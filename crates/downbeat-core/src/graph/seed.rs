@@ -7,7 +7,7 @@ use super::{
     namespace_key, workload_key,
 };
 use crate::{
-    Code, DeploymentSet, Json, JsonMap, Module, Resource, ResourceKey,
+    Code, DeploymentSet, Json, JsonMap, Module, Resource, ResourceKey, builtin,
     placeholder::{self, Placeholder, Segment},
     resolve::is_left_alone,
     suggest::nearest,
@@ -21,7 +21,11 @@ pub(super) fn seed(builder: &mut Builder<'_>) {
     // Where logging is configured. Nothing depends on it.
     let logging = logging_key();
     let found = builder.input.definitions.find(&logging, &builder.input.context);
-    if found.is_some_and(|entry| !entry.definition.is_default) {
+    // A driver of v1 that does not run here would make nothing that anybody needs.
+    let runs = |driver: &str| builtin::driver(driver).is_none() || builtin::runs_here(driver);
+    if found.is_some_and(|entry| {
+        !entry.definition.is_default && runs(&entry.definition.body.driver_type)
+    }) {
         builder.ensure(logging);
     }
     let mut params = JsonMap::new();

@@ -5,7 +5,7 @@ mod built_in;
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::driver::{CreateResourceDriver, ResourceDriver, UpdateResourceDriver};
 use downbeat_core::{Code, Json as Value, JsonMap, builtin, id::Grammar, suggest};
-use downbeat_engine::schema::Schemas;
+use downbeat_engine::schema::{Schemas, Written};
 use downbeat_store::{
     AnyConnection, OrgScope, account, active_resource, commit, definition,
     driver::{self as store, StoredDriver as Row},
@@ -261,7 +261,7 @@ pub(super) async fn check_inputs(
         "values": part(inputs.and_then(|inputs| inputs.values.as_ref())),
         "secrets": part(inputs.and_then(|inputs| inputs.secret_refs.as_ref()))});
     let schema = Value::Object(driver.inputs_schema);
-    let wrong = Schemas::default().check_written(driver_type, &schema, &inputs);
+    let wrong = Schemas::default().check_written(driver_type, &schema, &inputs, Written::Part);
     if wrong.is_empty() {
         return Ok(());
     }

@@ -76,7 +76,8 @@ async fn create(
     let name = own_name(&org, &resource_type.r#type)?;
     check_grammar(Grammar::Class, "name of a resource type", "/type", name)?;
     check_use(&resource_type.r#use)?;
-    check_schemas(&resource_type)?;
+    check_schema("/inputs_schema", &resource_type.inputs_schema)?;
+    check_schema("/outputs_schema", &resource_type.outputs_schema)?;
     let row = row(&resource_type)?;
     let mut tx = state.db.write().await?;
     if store::find(&mut tx, &scope, &row.resource_type).await?.is_some() {
@@ -216,8 +217,9 @@ async fn update(
     scope: &OrgScope,
     resource_type: ResourceType,
 ) -> Result<Json<ResourceType>> {
-    check_schemas(&resource_type)?;
     check_use(&resource_type.r#use)?;
+    check_schema("/inputs_schema", &resource_type.inputs_schema)?;
+    check_schema("/outputs_schema", &resource_type.outputs_schema)?;
     store::update(&mut tx, scope, &row(&resource_type)?).await?;
     commit(tx).await?;
     Ok(Json(resource_type))
@@ -231,11 +233,6 @@ fn own_name<'a>(org: &str, id: &'a str) -> Result<&'a str> {
         Problem::forbidden(format!("`{id}` is not a resource type of the organization `{org}`."))
             .with_hint(format!("Begin the type with `{org}/`."))
     })
-}
-
-fn check_schemas(resource_type: &ResourceType) -> Result<()> {
-    check_schema("/inputs_schema", &resource_type.inputs_schema)?;
-    check_schema("/outputs_schema", &resource_type.outputs_schema)
 }
 
 fn check_use(usage: &str) -> Result<()> {

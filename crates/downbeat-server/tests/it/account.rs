@@ -94,7 +94,8 @@ async fn what_is_wrong_with_an_account() {
         ("id", json!("No")),
         ("name", json!(" ")),
         ("type", json!("acme")),
-        ("credentials", json!("text")),
+        ("credentials", json!(KEY)),
+        ("credentials", json!([KEY])),
         ("credentials", json!({"a": "x".repeat(70_000)})),
     ] {
         let mut wrong = account();

@@ -37,6 +37,7 @@ resources:
 #[derive(Clone, Debug)]
 struct Seen {
     method: String,
+    id: String,
     cookie: Option<String>,
     key: Option<String>,
     body: Json,
@@ -110,7 +111,7 @@ fn serve(
     let body: Json = serde_json::from_slice(&body).unwrap_or_default();
     let number = {
         let mut log = log.lock().unwrap();
-        log.push(Seen { method: method.clone(), cookie, key, body: body.clone() });
+        log.push(Seen { method: method.clone(), id: id.clone(), cookie, key, body: body.clone() });
         log.len()
     };
     if manners == Manners::Slow && number == 2 {
@@ -596,5 +597,87 @@ fn assert_holds_none(terminal: &Terminal, secrets: &[&str]) {
         for secret in secrets {
             assert!(!text.contains(secret), "{secret} stands in {file}");
         }
+    }
+}
+
+/// A definition of buckets for one resource id, or for all of the application.
+fn bucket_definition(id: &str, driver: &str, values: &Json, criteria: &Json) -> String {
+    let file = json!({"apiVersion": "entity.humanitec.io/v1b1", "kind": "Definition",
+        "metadata": {"id": id}, "entity": {"name": id, "type": "s3", "driver_type": driver,
+            "driver_inputs": {"values": values}, "criteria": [criteria]}});
+    format!("---\n{file}\n")
+}
+
+/// What depends on something goes before it.
+#[test]
+fn freed_against_the_direction_of_the_graph() {
+    let terminal = Terminal::new();
+    let driver = Driver::start(Manners::Good);
+    registered(&terminal, "buckets", &driver.url, &json!({}));
+    let reads = |id: &str| format!("${{resources['s3.default#{id}'].outputs.region}}");
+    let app = json!({"app_id": "shop"});
+    let only = |id: &str| json!({"app_id": "shop", "res_id": id});
+    let text = [
+        bucket_definition("top-s3", "local/buckets", &json!({"region": reads("middle")}), &app),
+        bucket_definition(
+            "middle-s3",
+            "local/buckets",
+            &json!({"region": reads("base")}),
+            &only("middle"),
+        ),
+        bucket_definition("base-s3", "local/buckets", &json!({"region": "eu"}), &only("base")),
+    ];
+    terminal.write("own.yaml", &text.concat());
+    terminal.ok("apply -f own.yaml");
+    terminal.write("web.yaml", WEB);
+    terminal.ok(DEPLOY);
+    let path = "/orgs/local/apps/shop/envs/development/resources";
+    let all: Vec<Json> =
+        serde_json::from_str(&terminal.ok(&format!("api get {path}")).out).unwrap();
+    let id = |res_id: &str| {
+        let found = all.iter().find(|one| one["type"] == "s3" && one["res_id"] == res_id);
+        found.unwrap()["gu_res_id"].as_str().unwrap().to_owned()
+    };
+    let expected = ["modules.web.externals.files", "middle", "base"].map(id);
+    terminal.ok("delete --app shop --yes");
+    let freed: Vec<String> =
+        driver.seen().into_iter().filter(|one| one.method == "DELETE").map(|one| one.id).collect();
+    assert_eq!(freed, expected);
+}
+
+/// A driver that refuses, and a template without an end, fail their own branch: others
+/// finish, and what runs stays.
+#[test]
+fn what_misbehaves_fails_its_own_branch() {
+    let terminal = Terminal::new();
+    let (good, bad) = (Driver::start(Manners::Good), Driver::start(Manners::Talkative));
+    registered(&terminal, "buckets", &good.url, &json!({}));
+    registered(&terminal, "broken", &bad.url, &json!({}));
+    let loops = "{{ define \"again\" }}{{ template \"again\" }}{{ end }}{{ template \"again\" }}";
+    let only = |id: &str| json!({"res_id": format!("modules.web.externals.{id}")});
+    let text = [
+        bucket_definition("good-s3", "local/buckets", &json!({"region": "eu"}), &only("files")),
+        bucket_definition("bad-s3", "local/broken", &json!({}), &only("bad")),
+        bucket_definition(
+            "loop-s3",
+            "humanitec/template",
+            &json!({"templates": {"outputs": loops}}),
+            &only("loop"),
+        ),
+    ];
+    terminal.write("own.yaml", &text.concat());
+    terminal.ok("apply -f own.yaml");
+    terminal.write("web.yaml", WEB);
+    terminal.ok(DEPLOY);
+    let before = (terminal.git("rev-parse HEAD"), good.seen().len());
+    for (name, code) in [("bad", "RES-101"), ("loop", "RES-102")] {
+        terminal.write("web.yaml", &format!("{WEB}  {name}: {{type: s3}}\n"));
+        let asked = good.seen().len();
+        let said = terminal.downbeat(DEPLOY);
+        assert_eq!(said.code, 1);
+        assert!(said.err.contains(code), "{}", said.err);
+        assert!(said.err.contains(&format!("externals.{name}")), "{}", said.err);
+        assert!(good.seen().len() > asked, "the other branch was not finished");
+        assert_eq!(terminal.git("rev-parse HEAD"), before.0, "what runs has changed");
     }
 }

@@ -286,6 +286,36 @@ async fn resources_are_apart_from_each_other() {
     }
 }
 
+/// Code that waits for a host that never answers holds nobody else up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_init_that_hangs_stops_no_other_run() {
+    let Some(mut world) = World::new().await else { return };
+    let mut options = World::options(&world.server, world.folder.path());
+    options.cache_wait = Duration::from_millis(200);
+    world.driver = Terraform::new(options);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = silent.local_addr().unwrap();
+    let script = format!("module \"m\" {{ source = \"http://{host}/m.zip\" }}");
+    let ids = [format!("{:040x}", 1), format!("{:040x}", 2)];
+    let kept = Kept::default();
+    let hanging = async {
+        let values = json!({"script": script, "timeout": 600});
+        world.run_as(&ids[0], &kept, values, json!({})).await
+    };
+    let other = async {
+        // Connected: the first one has the cache, and waits.
+        let silent = silent.try_clone().unwrap();
+        let (_stream, _) =
+            tokio::task::spawn_blocking(move || silent.accept()).await.unwrap().unwrap();
+        let values = json!({"script": "output \"ok\" { value = true }"});
+        world.run_as(&ids[1], &kept, values, json!({})).await
+    };
+    tokio::select! {
+        ended = hanging => panic!("the host never answers: {ended:?}"),
+        made = other => assert_eq!(made.unwrap().values["ok"], true),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_made_before_a_failure_is_not_made_again() {
     let Some(world) = World::new().await else { return };

@@ -143,6 +143,8 @@ pub(super) fn check(rows: &[Row]) {
     let committed = fs::read_to_string(&path).unwrap_or_default();
     let found = text(rows);
     let (before, now) = (rendered(&committed), rendered(&found));
+    let floor = [92, 44, 136];
+    assert!(now.iter().zip(floor).all(|(now, floor)| *now >= floor), "{now:?} files are rendered");
     let grows = now.iter().zip(&before).all(|(now, before)| now >= before);
     assert!(grows, "{now:?} files are rendered, and {before:?} were before");
     if env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
