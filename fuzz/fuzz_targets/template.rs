@@ -10,9 +10,11 @@ use serde_json::{Value as Json, json};
 
 /// Two secrets that are alike to whoever does not read them: same length, same kinds of characters
 /// in the same places, the same beginning.
-const SECRETS: [&str; 2] = ["kQ7xZr3vTn5b", "kQ7xZr8wJm2d"];
+const SECRETS: [&str; 2] = ["kQ7xZ3vTn5bHq9wLd", "kQ7xZ8wJm2dRf6sGp"];
 /// A piece of a secret that is long enough not to be there by chance.
-const PIECE: usize = 6;
+const PIECE: usize = 8;
+/// A piece that the fuzzer can have learned: an input with one says nothing about secrets.
+const LEARNED: usize = 3;
 
 /// Names that make a decision of a value. What is written because of a decision is not marked.
 const DECIDING: &[&str] = &[
@@ -114,10 +116,9 @@ fn run(template: &Template, json: &Json, secret: &str, input: &str) -> Option<Ou
     assert_eq!(result, template.execute(&data, &options), "the same input gives the same output");
     assert_eq!(data.to_json(), before, "the data was changed");
 
-    let reveals = |text: &str| {
-        let mut pieces = secret.as_bytes().windows(PIECE).map(String::from_utf8_lossy);
-        pieces.any(|piece| text.contains(&*piece) && !input.contains(&*piece))
-    };
+    let pieces = |length| secret.as_bytes().windows(length).map(String::from_utf8_lossy);
+    let is_learned = pieces(LEARNED).any(|piece| input.contains(&*piece));
+    let reveals = |text: &str| !is_learned && pieces(PIECE).any(|piece| text.contains(&*piece));
     match result {
         Ok(output) => {
             // Bytes that are no text become the sign for them, which is three bytes long.
