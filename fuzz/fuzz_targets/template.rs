@@ -10,9 +10,11 @@ use serde_json::{Value as Json, json};
 
 /// Two secrets that are alike to whoever does not read them: same length, same kinds of characters
 /// in the same places, the same beginning.
-const SECRETS: [&str; 2] = ["kQ7xZr3vTn5b", "kQ7xZr8wJm2d"];
+const SECRETS: [&str; 2] = ["kQ7xZ3vTn5bHq9wLd", "kQ7xZ8wJm2dRf6sGp"];
 /// A piece of a secret that is long enough not to be there by chance.
-const PIECE: usize = 6;
+const PIECE: usize = 8;
+/// A piece that the fuzzer can have learned: an input with one says nothing about secrets.
+const LEARNED: usize = 3;
 
 /// Names that make a decision of a value. What is written because of a decision is not marked.
 const DECIDING: &[&str] = &[
@@ -69,7 +71,15 @@ fuzz_target!(|input: &str| {
     let (text, data) = input.split_once('\0').unwrap_or((input, ""));
     let Ok(template) = Template::parse("t", text) else { return };
     let json = serde_json::from_str(data).unwrap_or_else(|_| ordinary());
-    let [one, two] = SECRETS.map(|secret| run(&template, &json, secret, input));
+    let ordinary = Value::from(&json);
+    add_secrets(&ordinary, SECRETS[0]);
+    let _ = run(&template, &ordinary, SECRETS[0], input);
+    // The same again with a secret in every text of the data, and with another one.
+    let [one, two] = SECRETS.map(|secret| {
+        let data = hide(&json, secret);
+        add_secrets(&data, secret);
+        run(&template, &data, secret, input)
+    });
     if let (Some(one), Some(two)) = (one, two)
         && !decides(text)
     {
@@ -85,23 +95,29 @@ fn ordinary() -> Json {
     })
 }
 
-fn run(template: &Template, json: &Json, secret: &str, input: &str) -> Option<Output> {
-    let data = match json {
-        Json::Object(_) => Value::from(json),
-        other => Value::map([("v".to_owned(), Value::from(other))]),
-    };
+/// The data with a secret behind every text.
+fn hide(json: &Json, secret: &str) -> Value {
+    match json {
+        Json::String(text) => Value::from(format!("{text}{secret}").as_str()).tainted(),
+        Json::Array(items) => Value::list(items.iter().map(|item| hide(item, secret))),
+        Json::Object(members) => {
+            Value::map(members.iter().map(|(name, value)| (name.clone(), hide(value, secret))))
+        }
+        other => Value::from(other),
+    }
+}
+
+/// Adds secrets to data that are a map: one value, a whole map, and a map with one secret member.
+fn add_secrets(data: &Value, secret: &str) {
     let whole = json!({"user": secret, "list": [secret, secret], "map": {"k": secret}});
     data.insert("secret", Value::from(secret).tainted());
     data.insert("secrets", Value::from(&whole).tainted());
-    data.insert(
-        "mixed",
-        Value::map([
-            ("hidden".to_owned(), Value::from(secret).tainted()),
-            ("plain".to_owned(), Value::from("p")),
-        ]),
-    );
-    let before = data.to_json();
+    let hidden = ("hidden".to_owned(), Value::from(secret).tainted());
+    data.insert("mixed", Value::map([hidden, ("plain".to_owned(), Value::from("p"))]));
+}
 
+fn run(template: &Template, data: &Value, secret: &str, input: &str) -> Option<Output> {
+    let before = data.to_json();
     let limits = Limits {
         steps: 20_000,
         output_bytes: 1 << 14,
@@ -110,14 +126,13 @@ fn run(template: &Template, json: &Json, secret: &str, input: &str) -> Option<Ou
         time: None,
     };
     let options = Options { limits, now: Some(1_700_000_000), ..Options::default() };
-    let result = template.execute(&data, &options);
-    assert_eq!(result, template.execute(&data, &options), "the same input gives the same output");
+    let result = template.execute(data, &options);
+    assert_eq!(result, template.execute(data, &options), "the same input gives the same output");
     assert_eq!(data.to_json(), before, "the data was changed");
 
-    let reveals = |text: &str| {
-        let mut pieces = secret.as_bytes().windows(PIECE).map(String::from_utf8_lossy);
-        pieces.any(|piece| text.contains(&*piece) && !input.contains(&*piece))
-    };
+    let pieces = |length| secret.as_bytes().windows(length).map(String::from_utf8_lossy);
+    let is_learned = pieces(LEARNED).any(|piece| input.contains(&*piece));
+    let reveals = |text: &str| !is_learned && pieces(PIECE).any(|piece| text.contains(&*piece));
     match result {
         Ok(output) => {
             // Bytes that are no text become the sign for them, which is three bytes long.

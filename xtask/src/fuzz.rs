@@ -20,8 +20,8 @@ use crate::{
 
 /// How long a target runs when nothing else is said.
 const SECONDS: u64 = 60;
-/// Larger files slow every run down and show nothing new.
-const LARGEST_SEED: u64 = 8 << 10;
+/// Larger inputs slow every run down and show nothing new.
+const LARGEST_SEED: usize = 8 << 10;
 
 /// A fuzz target: its name, where its seeds come from, and how the files become inputs.
 struct Target {
@@ -35,8 +35,8 @@ struct Target {
 enum Form {
     /// The file is an input.
     Whole,
-    /// Each line is one, as in the cases of the template crate.
-    Lines,
+    /// The cases of the template crate: a line or a block each, with the data that they are for.
+    Cases,
     /// Every spec of a module in the JSON behind the head of a snapshot, behind a byte that chooses
     /// the profile.
     Specs,
@@ -60,7 +60,7 @@ const TARGETS: &[Target] = &[
     Target { name: "graph", seeds: DEFINITIONS, form: Form::Whole },
     Target { name: "placeholder", seeds: &[], form: Form::Whole },
     Target { name: "score", seeds: SCORE, form: Form::Whole },
-    Target { name: "template", seeds: CASES, form: Form::Lines },
+    Target { name: "template", seeds: CASES, form: Form::Cases },
     Target { name: "workload", seeds: CONVERTED, form: Form::Specs },
     Target { name: "yaml", seeds: YAML, form: Form::Whole },
 ];
@@ -158,10 +158,9 @@ fn gather(target: &Target) -> Result<usize> {
     let mut seeds = committed(target.name)?;
     for (folder, suffix) in target.seeds {
         for path in files(&root().join(folder), suffix)? {
-            if fs::metadata(&path)?.len() <= LARGEST_SEED {
-                let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-                seeds.extend(inputs(&text, target.form));
-            }
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let inputs = inputs(&text, target.form).into_iter();
+            seeds.extend(inputs.filter(|input| input.len() <= LARGEST_SEED));
         }
     }
     for (number, seed) in (0..).zip(&seeds) {
@@ -183,9 +182,42 @@ fn committed(target: &str) -> Result<Vec<Vec<u8>>> {
 fn inputs(text: &str, form: Form) -> Vec<Vec<u8>> {
     match form {
         Form::Whole => vec![text.into()],
-        Form::Lines => text.lines().filter(|line| !line.is_empty()).map(Into::into).collect(),
+        Form::Cases => cases(text),
         Form::Specs => specs(text),
     }
+}
+
+fn cases(text: &str) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut data = "{}";
+    let mut block: Option<Vec<&str>> = None;
+    for line in text.lines() {
+        let case = match (&mut block, line) {
+            (Some(lines), "== end") => {
+                let case = lines.join("\n");
+                block = None;
+                case
+            }
+            (Some(lines), line) => {
+                lines.push(line);
+                continue;
+            }
+            (None, "== begin") => {
+                block = Some(Vec::new());
+                continue;
+            }
+            (None, line) => match line.strip_prefix("== data ") {
+                Some(json) => {
+                    data = json;
+                    continue;
+                }
+                None if line.is_empty() || line.starts_with('#') => continue,
+                None => line.to_owned(),
+            },
+        };
+        found.push(format!("{case}\0{data}").into());
+    }
+    found
 }
 
 fn specs(snapshot: &str) -> Vec<Vec<u8>> {
@@ -244,6 +276,13 @@ mod tests {
         assert_eq!(check(&["yaml", "--seconds", "5", "score"]), Ok((2, 5)));
         assert!(check(&["--seconds", "0"]).is_err() && check(&["--seconds"]).is_err());
         assert!(check(&["yml"]).unwrap_err().contains("there are delta, descriptor"));
+    }
+
+    #[test]
+    fn reads_cases_with_their_data() {
+        let text = "# a\n{{ 1 }}\n== data {\"a\":1}\n== begin\nb\n# c\n== end\n\n{{ .a }}\n";
+        let expected = ["{{ 1 }}\0{}", "b\n# c\0{\"a\":1}", "{{ .a }}\0{\"a\":1}"];
+        assert_eq!(cases(text), expected.map(|case| case.as_bytes().to_owned()));
     }
 
     #[test]

@@ -316,9 +316,10 @@ impl<'t> Exec<'t, '_> {
                     .map(|(key, value)| (Arc::clone(key), value.clone()))
                     .collect();
                 let any = !entries.is_empty();
+                let secret_keys = tainted || map.has_secret_keys();
                 for (key, element) in entries {
                     let element = if boxed { element.into_boxed() } else { element };
-                    let key = Value::from(text::Text::Utf8(key)).taint_if(tainted);
+                    let key = Value::from(text::Text::Utf8(key)).taint_if(secret_keys);
                     let element = element.taint_if(tainted);
                     if self.iterate(branch, mark, key, &element)? == Flow::Break {
                         break;

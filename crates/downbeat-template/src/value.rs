@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::sprig::date::Time;
@@ -154,7 +155,7 @@ impl Value {
         };
         match &self.data {
             Data::List(list) => list.iter().any(&mut found),
-            Data::Map(map) => map.read().values().any(found),
+            Data::Map(map) => map.has_secret_keys() || map.read().values().any(found),
             _ => false,
         }
     }
@@ -270,7 +271,9 @@ impl Value {
             Data::Map(map) => {
                 let entries = map.read();
                 let entries = entries.iter().map(|(key, value)| (key.clone(), copy(value)));
-                Data::Map(Map::new(map.kind(), entries.collect()))
+                let copied = Map::new(map.kind(), entries.collect());
+                copied.mark_keys_if(map.has_secret_keys());
+                Data::Map(copied)
             }
             other => other.clone(),
         };
@@ -383,6 +386,7 @@ impl fmt::Debug for Value {
         }
         match &self.data {
             Data::List(list) => f.debug_list().entries(list.iter()).finish(),
+            Data::Map(map) if map.has_secret_keys() => f.write_str("(secret)"),
             Data::Map(map) => f.debug_map().entries(map.read().iter()).finish(),
             _ => write!(f, "{}", self.to_json()),
         }
@@ -491,11 +495,13 @@ pub(crate) struct Map(Arc<MapBody>);
 struct MapBody {
     kind: MapKind,
     entries: RwLock<Entries>,
+    /// A key was made from a secret. Then all keys count as secret, until the map is gone.
+    secret_keys: AtomicBool,
 }
 
 impl Map {
     pub(crate) fn new(kind: MapKind, entries: Entries) -> Self {
-        Self(Arc::new(MapBody { kind, entries: RwLock::new(entries) }))
+        Self(Arc::new(MapBody { kind, entries: RwLock::new(entries), secret_keys: false.into() }))
     }
 
     pub(crate) fn kind(&self) -> MapKind {
@@ -518,6 +524,18 @@ impl Map {
     pub(crate) fn element(&self, key: &str) -> Option<Value> {
         let value = self.get(key)?;
         Some(if self.0.kind == MapKind::Any { value.into_boxed() } else { value })
+    }
+
+    /// Returns whether what is read from the keys is secret.
+    pub(crate) fn has_secret_keys(&self) -> bool {
+        self.0.secret_keys.load(Ordering::Relaxed)
+    }
+
+    /// Says that a key that was just put in is secret.
+    pub(crate) fn mark_keys_if(&self, secret: bool) {
+        if secret {
+            self.0.secret_keys.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

@@ -371,9 +371,9 @@ impl<'t> Reader<'t, '_> {
         loop {
             let content = self.spaces(self.at);
             let end = match self.byte(content) {
-                None => break,
                 // A line of spaces can be text: not here.
-                Some(b'\n') if content - self.at > width => return None,
+                None | Some(b'\n') if content - self.at > width => return None,
+                None => break,
                 Some(b'\n') => content,
                 Some(_) if content - self.at < width => break,
                 Some(_) => {

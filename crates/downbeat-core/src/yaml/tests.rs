@@ -142,6 +142,10 @@ fn collections_and_blocks() {
         json!({"a": [1, ["x", {"y": "z"}]], "b": "one\n two\n", "c": "folded text", "1": "int", "true": "bool", "q": "r"})
     );
     assert_eq!(read("a: |\n  no line feed"), json!({"a": "no line feed"}));
+    // Found by fuzzing: the spaces behind the indentation are text, with and without a line feed.
+    assert_eq!(read("a: |\n  x\n    "), json!({"a": "x\n  "}));
+    assert_eq!(read("a: |\n  x\n    \n"), json!({"a": "x\n  \n"}));
+    assert_eq!(read("a: |\n  x\n  "), json!({"a": "x\n"}));
     assert_eq!(refuse("? [a]\n: b\n").0, ErrorKind::Value);
 }
 
@@ -365,6 +369,7 @@ fn fast_reader_reads_simple_texts() {
         "a: |2\n    x\n",
         "a: |\n\n  x\n",
         "a: |\n  x\n   \n",
+        "a: |\n  x\n   ",
         "a: \u{feff}b",
         "a: b: c",
         "a: - b",

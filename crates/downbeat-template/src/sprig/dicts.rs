@@ -38,9 +38,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         let mut keys = Vec::new();
         for value in args.rest(0) {
             if let Data::Map(map) = &value.data {
-                let map = map.read();
-                context.budget.spend_list(map.len())?;
-                keys.extend(map.keys().map(|key| Value::from(&**key)));
+                let secret = map.has_secret_keys();
+                let entries = map.read();
+                context.budget.spend_list(entries.len())?;
+                keys.extend(entries.keys().map(|key| Value::from(&**key).taint_if(secret)));
             }
         }
         Ok(List::new(ListKind::Str, keys).into())
@@ -76,6 +77,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 fn dict(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
     context.budget.spend_list(args.len())?;
     let mut entries = Entries::new();
+    let mut secret_keys = false;
     let mut args = args.take_all();
     while let Some(key) = args.next() {
         let text = match &key.data {
@@ -83,16 +85,22 @@ fn dict(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
             _ => format::show(&key),
         };
         let value = args.next().unwrap_or_else(|| "".into());
-        // A secret key must not come to light when the map is printed.
-        entries.insert(text.into(), value.taint_if(key.is_tainted()));
+        // A secret key must not come to light when the map is printed, or its keys are read.
+        let secret = key.is_tainted();
+        secret_keys |= secret;
+        entries.insert(text.into(), value.taint_if(secret));
     }
-    Ok(Map::new(MapKind::Any, entries).into())
+    let map = Map::new(MapKind::Any, entries);
+    map.mark_keys_if(secret_keys);
+    Ok(map.into())
 }
 
 fn set(context: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
-    let value = args.take(2).taint_if(args.get(1).has_taint());
+    let secret = args.get(1).has_taint();
+    let value = args.take(2).taint_if(secret);
     let map = args.map(0).ok_or("assignment to entry in nil map")?;
     refuse_cycle(&mut context.budget, map, &value)?;
+    map.mark_keys_if(secret);
     map.write().insert(args.str(1).into(), value);
     Ok(args.take(0))
 }
@@ -134,14 +142,16 @@ fn select(context: &mut Context, args: &Args<'_>, listed: bool) -> Result<Value,
         })
         .collect();
     let Some(map) = args.map(0) else { return Ok(Value::object()) };
-    let map = map.read();
-    context.budget.spend_list(map.len().saturating_mul(keys.len() + 1))?;
-    let entries = map
+    let source = map.read();
+    context.budget.spend_list(source.len().saturating_mul(keys.len() + 1))?;
+    let entries = source
         .iter()
         .filter(|(key, _)| keys.iter().any(|listed| **listed == ***key) == listed)
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    Ok(Map::new(MapKind::Any, entries).into())
+    let selected = Map::new(MapKind::Any, entries);
+    selected.mark_keys_if(map.has_secret_keys());
+    Ok(selected.into())
 }
 
 fn dig(_: &mut Context, args: &mut Args<'_>) -> Result<Value, Fail> {
@@ -199,6 +209,7 @@ fn merge_all(context: &mut Context, args: &mut Args<'_>, overwrite: bool) -> Res
 /// One merge, as `mergo` does it.
 struct Merge {
     overwrite: bool,
+    /// Whether the source is secret, with everything in it.
     tainted: bool,
 }
 
@@ -219,13 +230,15 @@ impl Merge {
         let entries: Vec<_> =
             source.read().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         budget.spend_list(entries.len())?;
+        let secret_keys = self.tainted || source.has_secret_keys();
         for (key, value) in entries {
             let value = value.taint_if(self.tainted);
             let old = target.get(&key);
             if let (Some(Data::Map(old)), Data::Map(new)) =
                 (old.as_ref().map(|old| &old.data), &value.data)
             {
-                self.merge(budget, old, new, depth + 1)?;
+                let below = Self { overwrite: self.overwrite, tainted: value.has_taint() };
+                below.merge(budget, old, new, depth + 1)?;
                 if !old.read().is_empty() {
                     continue;
                 }
@@ -234,6 +247,7 @@ impl Merge {
             let replaces = !value.is_nil() && old.as_ref().is_none_or(defaults::is_empty);
             if self.overwrite || replaces {
                 refuse_cycle(budget, target, &value)?;
+                target.mark_keys_if(secret_keys);
                 target.write().insert(key, value);
             }
         }

@@ -120,6 +120,43 @@ fn containers_keep_marks_apart() {
     check("{{ dig `deep` `list` `none` .secrets }}", "«[x]»");
 }
 
+/// Found by fuzzing: a secret that became a key came out of it in clear.
+#[test]
+fn keys_keep_the_mark() {
+    check("{{ keys (dict .secret 1) }} {{ keys (dict `k` .secret) }}", "«[s3cr3t]» [k]");
+    check("{{ range keys (dict .secret 1) }}{{ . }}{{ end }}", "«s3cr3t»");
+    check(
+        "{{ range $k, $v := dict .secret 1 `a` 2 }}{{ $k }}{{ $v }} {{ end }}",
+        "«a»2 «s3cr3t1» ",
+    );
+    check("{{ $d := dict }}{{ $_ := set $d .secret 1 }}{{ keys $d | first }}", "«s3cr3t»");
+    check("{{ $d := dict .secret 1 }}{{ $_ := set $d `s3cr3t` 2 }}{{ $d }}", "«map[s3cr3t:2]»");
+    for copied in [
+        "deepCopy $d",
+        "omit $d",
+        "pick $d `s3cr3t`",
+        "merge (dict) $d",
+        "mergeOverwrite (dict) $d",
+    ] {
+        check(&format!("{{{{ $d := dict .secret 1 }}}}{{{{ keys ({copied}) }}}}"), "«[s3cr3t]»");
+    }
+    check("{{ keys (merge (dict) .secrets) | first }}", "«deep»");
+    // Other maps keep plain keys, also beside secret values.
+    check("{{ range $k, $v := .mixed }}{{ $k }}={{ $v }};{{ end }}", "hidden=«h»;plain=p;");
+}
+
+#[test]
+fn merging_into_a_map_below_keeps_the_mark() {
+    check(
+        "{{ $d := merge (dict `x` (dict `a` 1)) (dict `x` .secrets) }}{{ $d.x.a }}{{ $d.x.user }}",
+        "1«u»",
+    );
+    check(
+        "{{ $d := mergeOverwrite (dict `x` (dict `user` 1)) (dict `x` .secrets) }}{{ $d.x.user }}",
+        "«u»",
+    );
+}
+
 #[test]
 fn control_flow_does_not_spread_the_mark() {
     check("{{ if .secret }}yes{{ end }}", "yes");
