@@ -11,17 +11,16 @@
 //! | role `administrator` | yes | yes |
 //! | another role | yes | 403 |
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aws_lc_rs::digest;
 use axum::{
     extract::FromRequestParts,
-    http::{header, request::Parts},
+    http::{Method, header, request::Parts},
 };
 use downbeat_store::{OrgScope, token, user};
-use jiff::Timestamp;
 
-use crate::{AppState, Problem, Result};
+use crate::{AppState, Problem, Result, change::Change, router::RequestId};
 
 /// The role that may do everything in an organization.
 pub const ADMINISTRATOR: &str = "administrator";
@@ -31,6 +30,18 @@ pub const ADMINISTRATOR: &str = "administrator";
 pub struct Caller {
     user: user::User,
     roles: BTreeMap<String, String>,
+    request: Arc<Asked>,
+}
+
+/// The request, as far as the audit log and the decision need it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// Id of the request.
+    pub id: String,
+    /// HTTP method.
+    pub method: Method,
+    /// Path as it was sent.
+    pub path: String,
 }
 
 impl Caller {
@@ -58,6 +69,27 @@ impl Caller {
             let org = object.strip_prefix("/orgs/")?;
             (!org.contains('/')).then(|| OrgScope::granted(org))
         })
+    }
+
+    /// What the caller asks for.
+    pub(crate) fn request(&self) -> &Asked {
+        &self.request
+    }
+
+    /// Leave to do in the organization what the caller asks for.
+    ///
+    /// # Errors
+    /// 404 when the caller may not know of the organization, 403 when the caller may not do this.
+    pub fn scope(&self, org: &str) -> Result<OrgScope> {
+        if self.request.method.is_safe() { self.may_read(org) } else { self.may_change(org) }
+    }
+
+    /// A transaction of this caller, audited in the log of the organization.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn change(&self, state: &AppState, scope: &OrgScope) -> Result<Change> {
+        Change::begin(state, self, scope).await
     }
 
     /// Leave to read what the organization has.
@@ -107,23 +139,26 @@ impl FromRequestParts<AppState> for Caller {
             return Ok(caller.clone());
         }
         let token = bearer(parts)?;
-        let caller = authenticate(state, token, state.now()).await?;
+        let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let path = parts.uri.path().to_owned();
+        let asked = Asked { id, method: parts.method.clone(), path };
+        let caller = authenticate(state, token, asked).await?;
         tracing::Span::current().record("user", caller.id());
         parts.extensions.insert(caller.clone());
         Ok(caller)
     }
 }
 
-async fn authenticate(state: &AppState, token: &str, now: Timestamp) -> Result<Caller> {
+async fn authenticate(state: &AppState, token: &str, request: Asked) -> Result<Caller> {
     let unknown = || Problem::unauthenticated("The token is not known, or was revoked.");
     let mut conn = state.db.read().await?;
     let token = token::by_hash(&mut conn, &token_hash(token)).await?.ok_or_else(unknown)?;
-    if token.expires_at.is_some_and(|end| end <= now) {
+    if token.expires_at.is_some_and(|end| end <= state.now()) {
         return Err(Problem::unauthenticated("The token has expired."));
     }
     let user = user::find(&mut conn, &token.user_id).await?.ok_or_else(unknown)?;
     let roles = user::roles(&mut conn, &user.id).await?;
-    Ok(Caller { user, roles })
+    Ok(Caller { user, roles, request: Arc::new(request) })
 }
 
 fn bearer(parts: &Parts) -> Result<&str> {

@@ -31,6 +31,10 @@ use crate::{AppState, Problem, api, not_yet, openapi, problem::Message, terrafor
 /// Carries the id of a request on its answer, to be found in the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request, for those who handle it.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub String);
+
 /// The operations that are there, by noun.
 fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
@@ -155,8 +159,9 @@ async fn time_limit(State(state): State<AppState>, request: Request, next: Next)
 /// One line for each request. The query is left out: it may hold what a client should not have put
 /// there; so are all headers. Clients that wait for a deployment ask for its progress again and
 /// again: those lines are for debugging only.
-async fn log(request: Request, next: Next) -> Response {
+async fn log(mut request: Request, next: Next) -> Response {
     let id = Uuid::new_v4().to_string();
+    request.extensions_mut().insert(RequestId(id.clone()));
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
     let span = tracing::info_span!(
         "request",

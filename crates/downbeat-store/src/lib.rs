@@ -10,6 +10,7 @@
 pub mod account;
 pub mod active_resource;
 pub mod application;
+pub mod audit;
 pub mod db;
 pub mod definition;
 pub mod delta;
