@@ -59,6 +59,7 @@ pub fn org_object(org: &str) -> String {
 /// # Errors
 /// [`crate::Error::Conflict`] when the id is taken.
 pub async fn create(tx: &mut Tx, user: &User) -> Result<()> {
+    tx.touch_identities();
     // Makes the user's row.
     sqlx::query(
         "INSERT INTO user_account (id, name, type, email, created_at) VALUES ($1, $2, $3, $4, $5)",
@@ -145,6 +146,7 @@ pub async fn member(
 /// # Errors
 /// [`crate::Error::Conflict`] when the user does not exist.
 pub async fn set_role(tx: &mut Tx, scope: &OrgScope, id: &str, role: &str) -> Result<()> {
+    tx.touch_identities();
     // From now on, the user has this role in the organization.
     sqlx::query(
         "INSERT INTO role (object, user_id, role) VALUES ($1, $2, $3)
@@ -163,6 +165,7 @@ pub async fn set_role(tx: &mut Tx, scope: &OrgScope, id: &str, role: &str) -> Re
 /// # Errors
 /// When the database fails.
 pub async fn remove_roles(tx: &mut Tx, scope: &OrgScope, id: &str) -> Result<()> {
+    tx.touch_identities();
     let object = org_object(scope.org());
     // Ends every role of the user in the organization. Ids hold no `%` and no `_`.
     sqlx::query("DELETE FROM role WHERE user_id = $1 AND (object = $2 OR object LIKE $3)")
@@ -179,6 +182,7 @@ pub async fn remove_roles(tx: &mut Tx, scope: &OrgScope, id: &str) -> Result<()>
 /// # Errors
 /// When the database fails.
 pub async fn remove_roles_on(tx: &mut Tx, scope: &OrgScope, below: &str) -> Result<()> {
+    tx.touch_identities();
     let object = format!("{}{below}", org_object(scope.org()));
     // Ends every role on the object. Ids hold no `%` and no `_`.
     sqlx::query("DELETE FROM role WHERE object = $1 OR object LIKE $2")
@@ -194,6 +198,7 @@ pub async fn remove_roles_on(tx: &mut Tx, scope: &OrgScope, below: &str) -> Resu
 /// # Errors
 /// When the database fails.
 pub async fn delete(tx: &mut Tx, id: &str) -> Result<()> {
+    tx.touch_identities();
     // Removes the user; roles and tokens go with the row.
     sqlx::query("DELETE FROM user_account WHERE id = $1").bind(id).execute(&mut **tx).await?;
     Ok(())
