@@ -53,6 +53,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(api::organization::routes())
         .merge(api::resource_class::routes())
         .merge(api::resource_type::routes())
+        .merge(api::role::routes())
         .merge(api::runtime::routes())
         .merge(api::score::routes())
         .merge(api::set::routes())
@@ -205,6 +206,9 @@ mod tests {
 
     use super::{REQUEST_ID, Request, StatusCode, catch_panics, log};
 
+    /// One test at a time: a place that logs finds out once for all threads who listens.
+    static LOG: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     /// What was logged.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -222,6 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn asking_for_progress_is_logged_for_debugging_only() {
+        let _alone = LOG.lock().await;
         let lines = Lines::default();
         let written = lines.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -251,6 +256,7 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("the secret is 42");
         }
+        let _alone = LOG.lock().await;
         let router: Router = Router::new()
             .route("/", get(broken))
             .layer(middleware::from_fn(catch_panics))

@@ -5,7 +5,7 @@
 //! the one before. Whoever alters, drops or inserts one has to rewrite all later ones; a hash that
 //! was noted elsewhere gives that away ([`verify`]).
 
-use downbeat_core::{Json, id::sha256_hex};
+use downbeat_core::{Json, id::sha256_hex, json};
 use jiff::Timestamp;
 use sqlx::{AnyConnection, any::AnyRow};
 
@@ -201,7 +201,8 @@ pub async fn verify(conn: &mut AnyConnection, scope: &OrgScope) -> Result<Verifi
     }
 }
 
-/// The hash of an entry: SHA-256 over a JSON list of all that it says and the hash before it.
+/// The hash of an entry: SHA-256 over the canonical JSON
+/// list of all that it says and the hash before it.
 fn hash(org: &str, number: i64, change: &Change, previous: &str) -> Result<String> {
     let content = (
         previous,
@@ -211,5 +212,5 @@ fn hash(org: &str, number: i64, change: &Change, previous: &str) -> Result<Strin
         (&change.user_id, &change.request_id, &change.method, &change.path, change.status),
         (&change.before, &change.after),
     );
-    Ok(sha256_hex(written(&content, "audit_entry", "hash")?.as_bytes()))
+    Ok(sha256_hex(json::canonical(&content).as_bytes()))
 }
