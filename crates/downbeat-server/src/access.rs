@@ -3,7 +3,8 @@
 //! A token comes as `Authorization: Bearer <token>`, or `JWT <token>` as older v1 clients write it;
 //! the database knows its SHA-256. [`Caller`] is an extractor: a handler that takes one refuses an
 //! anonymous request before anything else happens. The only way from a caller to rows of a tenant
-//! is [`Caller::may_read`] or [`Caller::may_change`].
+//! is [`Caller::scope`], or where the method of the request does not say what it does,
+//! [`Caller::may_read`] and [`Caller::may_change`].
 //!
 //! | the caller has | reading | changing |
 //! | --- | --- | --- |
@@ -11,7 +12,10 @@
 //! | role `administrator` | yes | yes |
 //! | another role | yes | 403 |
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aws_lc_rs::digest;
 use axum::{
@@ -24,6 +28,9 @@ use crate::{AppState, Problem, Result, change::Change, router::RequestId};
 
 /// The role that may do everything in an organization.
 pub const ADMINISTRATOR: &str = "administrator";
+
+/// Stands for an organization in the audit log where there is none.
+const NO_ORGANIZATION: &str = "";
 
 /// The user who asks.
 #[derive(Clone, Debug)]
@@ -69,6 +76,12 @@ impl Caller {
             let org = object.strip_prefix("/orgs/")?;
             (!org.contains('/')).then(|| OrgScope::granted(org))
         })
+    }
+
+    /// The log for what the caller changes about themselves: that of the only organization they
+    /// have a role in; of none, when there are several.
+    pub(crate) fn own_log(&self) -> OrgScope {
+        log_of(&self.roles)
     }
 
     /// What the caller asks for.
@@ -123,6 +136,16 @@ impl Caller {
 /// Leave to fill an organization that this process has just created.
 pub(crate) fn founder(org: &str) -> OrgScope {
     OrgScope::granted(org)
+}
+
+/// The log for changes to a user with these roles.
+pub(crate) fn log_of(roles: &BTreeMap<String, String>) -> OrgScope {
+    let orgs = roles.keys().filter_map(|object| object.strip_prefix("/orgs/"));
+    let orgs: BTreeSet<&str> = orgs.filter_map(|rest| rest.split('/').next()).collect();
+    match orgs.first() {
+        Some(org) if orgs.len() == 1 => OrgScope::granted(org),
+        _ => OrgScope::granted(NO_ORGANIZATION),
+    }
 }
 
 /// What the database keeps of a token.

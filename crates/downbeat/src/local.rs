@@ -431,7 +431,7 @@ impl Running {
         let _ = self.worker.await;
         self.stop_service.cancel();
         let _ = self.service.await;
-        if let Err(error) = bootstrap::end_session(&self.db, ADMIN).await {
+        if let Err(error) = bootstrap::end_session(&self.db, self.clock.now(), ADMIN).await {
             tracing::warn!(%error, "the token of this process could not be removed");
         }
         self.db.close().await;

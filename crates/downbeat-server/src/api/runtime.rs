@@ -1,13 +1,14 @@
 //! `…/envs/{envId}/runtime`: what runs.
 
 use axum::{extract::State, http::StatusCode};
-use downbeat_store::{commit, environment as store};
+use downbeat_store::environment as store;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::environment;
 use crate::{
     AppState, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path},
 };
 
@@ -29,10 +30,11 @@ async fn pause(
     Path((org, app, env)): Path<(String, String, String)>,
     Body(paused): Body<bool>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?.app(&app).env(&env);
-    let mut tx = state.db.write().await?;
-    environment::require_active(&mut tx, &scope).await?;
-    store::pause(&mut tx, &scope, paused).await?;
-    commit(tx).await?;
+    let scope = caller.scope(&org)?.app(&app).env(&env);
+    let mut change = caller.change(&state, scope.in_app().in_org()).await?;
+    let before = environment::require_active(&mut change, &scope).await?;
+    store::pause(&mut change, &scope, paused).await?;
+    let effect = Effect::changed(&before.paused, &paused);
+    change.commit(StatusCode::NO_CONTENT, effect).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -33,6 +33,7 @@ async fn convert(
     Path(org): Path<String>,
     Body(request): Body<ConvertScore>,
 ) -> Result<Json<ConvertedScore>> {
+    // A `POST` that changes nothing.
     caller.may_read(&org)?;
     let properties = request.property_overrides.unwrap_or_default();
     let options = Options {

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::user::{CreateServiceUser, PatchRole, User, UserRole};
 use downbeat_store::{
-    AnyConnection, OrgScope, commit,
+    AnyConnection, OrgScope,
     user::{self as store, Member, User as Row},
 };
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use super::check_name;
 use crate::{
     AppState, Problem, Result,
     access::{ADMINISTRATOR, Caller},
+    change::Effect,
     extract::{Body, Path, Query},
     state::new_id,
 };
@@ -49,7 +50,7 @@ async fn list(
     Path(org): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<UserRole>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let members = store::members(&mut *state.db.read().await?, &scope).await?;
     let groups = filter.r#type.as_deref() == Some("group");
     let everybody = filter.r#type.is_none();
@@ -70,7 +71,7 @@ async fn create(
     Path(org): Path<String>,
     Body(new): Body<CreateServiceUser>,
 ) -> Result<Json<User>> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     check_name(&new.name)?;
     check_role(&new.role)?;
     let now = state.now();
@@ -81,17 +82,13 @@ async fn create(
         email: new.email.filter(|email| !email.is_empty()),
         created_at: now,
     };
-    let mut tx = state.db.write().await?;
-    store::create(&mut tx, &row).await?;
-    store::set_role(&mut tx, &scope, &row.id, &new.role).await?;
-    commit(tx).await?;
-    Ok(Json(User {
-        id: row.id,
-        name: row.name,
-        email: row.email,
-        r#type: row.kind,
-        created_at: row.created_at.into(),
-    }))
+    let mut change = caller.change(&state, &scope).await?;
+    store::create(&mut change, &row).await?;
+    store::set_role(&mut change, &scope, &row.id, &new.role).await?;
+    let member = wire(Member { user: row, role: new.role });
+    change.commit(StatusCode::OK, Effect::created(&member)).await?;
+    let UserRole { id, name, email, r#type, created_at, .. } = member;
+    Ok(Json(User { id, name, email, r#type, created_at }))
 }
 
 /// Shows a user's role in the organization. As in v1, a user without one is answered 403.
@@ -105,7 +102,7 @@ async fn get(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<Json<UserRole>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let member = store::member(&mut *state.db.read().await?, &scope, &id).await?;
     let unknown = || {
         let id = crate::problem::short(&id);
@@ -125,19 +122,21 @@ async fn patch(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
-    Body(change): Body<PatchRole>,
+    Body(patch): Body<PatchRole>,
 ) -> Result<Json<UserRole>> {
-    let scope = caller.may_change(&org)?;
-    check_role(&change.role)?;
-    let mut tx = state.db.write().await?;
-    let mut member = require(&mut tx, &scope, &id).await?;
-    if change.role != ADMINISTRATOR {
-        keep_an_administrator(&mut tx, &scope, &member).await?;
+    let scope = caller.scope(&org)?;
+    check_role(&patch.role)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let member = require(&mut change, &scope, &id).await?;
+    if patch.role != ADMINISTRATOR {
+        keep_an_administrator(&mut change, &scope, &member).await?;
     }
-    store::set_role(&mut tx, &scope, &id, &change.role).await?;
-    commit(tx).await?;
-    member.role = change.role;
-    Ok(Json(wire(member)))
+    store::set_role(&mut change, &scope, &id, &patch.role).await?;
+    let before = wire(member);
+    let mut after = before.clone();
+    after.role = patch.role;
+    change.commit(StatusCode::OK, Effect::changed(&before, &after)).await?;
+    Ok(Json(after))
 }
 
 /// Removes a user from the organization. A service user is gone altogether.
@@ -151,15 +150,15 @@ async fn delete(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let member = require(&mut tx, &scope, &id).await?;
-    keep_an_administrator(&mut tx, &scope, &member).await?;
-    store::remove_roles(&mut tx, &scope, &id).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let member = require(&mut change, &scope, &id).await?;
+    keep_an_administrator(&mut change, &scope, &member).await?;
+    store::remove_roles(&mut change, &scope, &id).await?;
     if member.user.kind == SERVICE {
-        store::delete(&mut tx, &id).await?;
+        store::delete(&mut change, &id).await?;
     }
-    commit(tx).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&wire(member))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
