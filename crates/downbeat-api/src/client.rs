@@ -6,7 +6,7 @@
 mod deploying;
 mod resources;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use downbeat_core::{Json, JsonMap};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -99,7 +99,10 @@ impl Exchange {
     }
 }
 
-type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
+/// What an observer does with an exchange; the caller waits for it.
+pub type Observation<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+type Observer = Arc<dyn Fn(&Exchange) -> Observation<'_> + Send + Sync>;
 
 /// A client of one server, as one user. Cheap to clone.
 #[derive(Clone)]
@@ -127,7 +130,10 @@ impl Client {
 
     /// Calls `observer` with every exchange.
     #[must_use]
-    pub fn observed(mut self, observer: impl Fn(&Exchange) + Send + Sync + 'static) -> Self {
+    pub fn observed(
+        mut self,
+        observer: impl Fn(&Exchange) -> Observation<'_> + Send + Sync + 'static,
+    ) -> Self {
         self.observer = Some(Arc::new(observer));
         self
     }
@@ -163,7 +169,7 @@ impl Client {
             body: answer.bytes().await.map_err(Error::Transport)?.into(),
         };
         if let Some(observer) = &self.observer {
-            observer(&exchange);
+            observer(&exchange).await;
         }
         Ok(exchange)
     }

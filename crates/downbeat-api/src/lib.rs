@@ -10,6 +10,7 @@ pub mod client;
 pub mod account;
 pub mod active_resource;
 pub mod application;
+pub mod audit;
 pub mod definition;
 pub mod delta;
 pub mod deployment;

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod active_resource;
 pub mod application;
+pub mod audit;
 mod common;
 pub mod current_user;
 pub mod definition;

@@ -41,6 +41,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(api::account::routes())
         .merge(api::active_resource::routes())
         .merge(api::application::routes())
+        .merge(api::audit::routes())
         .merge(api::current_user::routes())
         .merge(api::definition::routes())
         .merge(api::delta::routes())

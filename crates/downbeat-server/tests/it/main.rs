@@ -12,6 +12,7 @@ mod access;
 mod account;
 mod active_resource;
 mod application;
+mod audit;
 mod compat;
 mod definition;
 mod delta;
