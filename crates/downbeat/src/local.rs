@@ -284,6 +284,20 @@ fn from_here(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
+/// The database of a data directory, to be read only; a server may be at work on it.
+pub(crate) async fn open_to_read(data: &Path) -> Result<Db, Failure> {
+    let file = data.join(DATABASE);
+    if !file.exists() {
+        return Err(Failure::not_found(format!(
+            "the data directory {} holds no database",
+            data.display()
+        ))
+        .hint("`downbeat serve` sets one up; --data names another directory"));
+    }
+    let opened = Db::open_sqlite_to_read(&file).await;
+    opened.map_err(|error| Failure::new(format!("{:#}", anyhow::Error::new(error))))
+}
+
 /// A new lasting token of the administrator of a data directory, in the place of the one before.
 pub(crate) async fn new_token(data: &Path) -> Result<Secret, Failure> {
     let empty = || {
