@@ -391,3 +391,63 @@ fn hash(org: &str, number: i64, change: &Change, previous: &str) -> Result<Strin
     );
     Ok(sha256_hex(written(&content, "audit_entry", "hash")?.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Db, commit};
+
+    /// `docs/design/audit.md` promises this form: others may have written programs that check it.
+    #[tokio::test]
+    async fn hashes_are_as_they_are_described() {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open_sqlite(&directory.path().join("test.db")).await.unwrap();
+        let scope = OrgScope::granted("acme");
+        let document = Document("{\"id\":\"qa\",\"description\":\"Tests\"}".to_owned());
+        let change = |second: i64, id: &str, (method, path, status): (&str, &str, u16)| Change {
+            at: Timestamp::from_second(1_769_860_800 + second).unwrap(),
+            user_id: "ada".to_owned(),
+            request_id: id.to_owned(),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            status,
+            before: None,
+            after: None,
+        };
+        let mut tx = db.write().await.unwrap();
+        let made = change(0, "r-1", ("POST", "/orgs/acme/env-types", 201));
+        let made = Change { after: Some(document.clone()), ..made };
+        append(&mut tx, &scope, &made).await.unwrap();
+        let gone = change(1, "r-2", ("DELETE", "/orgs/acme/env-types/qa", 204));
+        let gone = Change { before: Some(document), ..gone };
+        append(&mut tx, &scope, &gone).await.unwrap();
+        commit(tx).await.unwrap();
+
+        let mut conn = db.read().await.unwrap();
+        let all = Wanted { from: None, to: None, below: None, limit: 10 };
+        let entries = list(&mut conn, &scope, all).await.unwrap();
+        assert_eq!([&entries[0].change, &entries[1].change], [&gone, &made]);
+        // Made with another program.
+        assert_eq!(
+            [entries[1].hash.as_str(), entries[0].hash.as_str()],
+            [
+                "b2c85b187a71b38c6321568487106f1e37fd65edfb1f2b81a2eeea6f984ca8df",
+                "ffc595369f76ef75ce5e17505fbb8a6c4663109c1a68a88efdb7eba1e34d5273",
+            ]
+        );
+        let found = find_hash(&mut conn, &entries[0].hash).await.unwrap();
+        assert_eq!(found, Some(("acme".to_owned(), 2)));
+        drop(conn);
+
+        // Without its documents the chain is the same.
+        let mut tx = db.write().await.unwrap();
+        leave_out(&mut tx, &scope, |change, _| change.status == 201).await.unwrap();
+        commit(tx).await.unwrap();
+        let mut conn = db.read().await.unwrap();
+        let verified = verify(&mut conn, "acme").await.unwrap();
+        let expected =
+            Verified { entries: 2, left_out: 1, head: entries[0].hash.clone(), flaw: None };
+        assert_eq!(verified, expected);
+        assert_eq!(verify(&mut conn, "none").await.unwrap().flaw, Some(Flaw::Missing(1)));
+    }
+}

@@ -130,7 +130,8 @@ impl Walk {
             ("any-dns", "dns", "humanitec/echo"),
             ("database", "postgres", "humanitec/terraform"),
         ] {
-            let mut definition = json!({"id": id, "name": id, "type": kind, "driver_type": driver, "criteria": [{}]});
+            let mut definition = json!({
+                "id": id, "name": id, "type": kind, "driver_type": driver, "criteria": [{}]});
             if kind == "dns" {
                 definition["driver_inputs"] = json!({
                     "values": {"host": "shop.example.org"},
