@@ -544,6 +544,29 @@ async fn a_deletion_is_written_down_when_it_is_asked_for_and_when_it_is_tried_ag
     admin.delete(SHOP).await.is(404);
 }
 
+#[tokio::test]
+async fn without_its_entry_there_is_no_change() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let mut tx = server.db.write().await.unwrap();
+    let broken = "CREATE TRIGGER full BEFORE INSERT ON audit_entry \
+                  BEGIN SELECT RAISE(ABORT, 'the log is full'); END";
+    sqlx::query(broken).execute(&mut *tx).await.unwrap();
+    downbeat_store::commit(tx).await.unwrap();
+    let app = json!({"id": "shop", "name": "Shop"});
+    let _ = admin.post("/orgs/acme/apps", app.clone()).await.refused(500, "API-500");
+    assert_eq!(admin.get("/orgs/acme/apps").await.json(200), json!([]));
+    let _ = admin.delete("/orgs/acme/env-types/development").await.refused(500, "API-500");
+    let types = admin.get("/orgs/acme/env-types").await.json(200);
+    assert_eq!(types.as_array().unwrap().len(), 1);
+
+    let mut tx = server.db.write().await.unwrap();
+    sqlx::query("DROP TRIGGER full").execute(&mut *tx).await.unwrap();
+    downbeat_store::commit(tx).await.unwrap();
+    admin.post("/orgs/acme/apps", app).await.is(201);
+    assert_eq!(length(&server).await, 3);
+}
+
 /// The invariant of `change.rs`: whatever else writes is no request.
 #[test]
 fn only_a_change_writes_for_a_caller() {
