@@ -110,6 +110,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    accept: Option<String>,
     observer: Option<Observer>,
 }
 
@@ -124,6 +125,7 @@ impl Client {
             http: reqwest::Client::builder().build().map_err(Error::Transport)?,
             base: base.trim_end_matches('/').to_owned(),
             token: token.map(ToOwned::to_owned),
+            accept: None,
             observer: None,
         })
     }
@@ -135,6 +137,13 @@ impl Client {
         observer: impl Fn(&Exchange) -> Observation<'_> + Send + Sync + 'static,
     ) -> Self {
         self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Asks for answers of this media type, where an operation has several.
+    #[must_use]
+    pub fn accepting(mut self, media_type: &str) -> Self {
+        self.accept = Some(media_type.to_owned());
         self
     }
 
@@ -152,6 +161,9 @@ impl Client {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(media_type) = &self.accept {
+            request = request.header("accept", media_type);
         }
         if let Some((content_type, body)) = body {
             request = request.header("content-type", content_type).body(body);

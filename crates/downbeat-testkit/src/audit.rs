@@ -11,8 +11,15 @@ use downbeat_store::{
     token,
 };
 
-/// Operations with a method that changes things and that change nothing.
-pub const READING: [&str; 3] = ["checkResourceAccount", "convertScoreToSet", "queryResourceGraph"];
+/// Operations with a method that changes things and that change nothing: they only look, or only
+/// refuse.
+pub const READING: [&str; 5] = [
+    "checkClusterConnectivity",
+    "checkResourceAccount",
+    "convertScoreToSet",
+    "patchReplicas",
+    "queryResourceGraph",
+];
 
 /// Operations whose answer is not what was changed: a secret, and the id of it.
 const SHOWN_OTHERWISE: [&str; 2] = ["createUserToken", "updateSet"];

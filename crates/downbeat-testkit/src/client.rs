@@ -36,6 +36,12 @@ impl Client {
         &self.typed
     }
 
+    /// The same client, asking for another media type.
+    #[must_use]
+    pub fn accepting(&self, media_type: &str) -> Self {
+        Self { typed: self.typed.clone().accepting(media_type) }
+    }
+
     /// `GET path`.
     pub async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, None).await
@@ -106,6 +112,17 @@ impl Answer {
     pub fn json(self, status: u16) -> Json {
         self.is(status);
         self.0.json()
+    }
+
+    /// The body as text, after checking the status.
+    ///
+    /// # Panics
+    /// When the status is another one.
+    #[track_caller]
+    #[must_use]
+    pub fn text(self, status: u16) -> String {
+        self.is(status);
+        String::from_utf8_lossy(&self.0.body).into_owned()
     }
 
     /// Checks the status.

@@ -127,7 +127,7 @@ async fn delete(
         change.commit(StatusCode::NO_CONTENT, Effect::deleted(&wire(&org, row))).await?;
         return Ok(StatusCode::NO_CONTENT);
     }
-    if !can_free(&mut change, &scope, &row.driver_type).await? {
+    if !can_run(&mut change, &scope, &row.driver_type).await? {
         return Err(Problem::invalid(format!(
             "The driver `{}`, which made `{key}`, cannot run here.",
             row.driver_type
@@ -217,8 +217,12 @@ fn check_reason(reason: &str) -> Result<&str> {
     Ok(reason)
 }
 
-/// Whether the driver that made a resource can be asked to free it.
-async fn can_free(conn: &mut AnyConnection, scope: &EnvScope, driver_type: &str) -> Result<bool> {
+/// Whether a driver can be asked to make a resource, or to free what it made.
+pub(super) async fn can_run(
+    conn: &mut AnyConnection,
+    scope: &EnvScope,
+    driver_type: &str,
+) -> Result<bool> {
     if builtin::runs_here(driver_type) {
         return Ok(true);
     }

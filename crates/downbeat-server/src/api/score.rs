@@ -35,6 +35,11 @@ async fn convert(
 ) -> Result<Json<ConvertedScore>> {
     // A `POST` that changes nothing.
     caller.may_read(&org)?;
+    converted(request).map(Json)
+}
+
+/// What a Score file asks for, or 400 with all that is wrong with it.
+pub(super) fn converted(request: ConvertScore) -> Result<ConvertedScore> {
     let properties = request.property_overrides.unwrap_or_default();
     let options = Options {
         overrides: request
@@ -59,7 +64,7 @@ async fn convert(
     let converted =
         downbeat_score::convert(&source, &options, &NoFiles).map_err(|found| refused(&found))?;
     let module = BTreeMap::from([(converted.name, converted.module)]);
-    Ok(Json(ConvertedScore { modules: object(&module)?, shared: object(&converted.shared)? }))
+    Ok(ConvertedScore { modules: object(&module)?, shared: object(&converted.shared)? })
 }
 
 fn object(value: &impl Serialize) -> Result<JsonMap> {
