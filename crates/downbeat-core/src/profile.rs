@@ -181,15 +181,6 @@ pub fn renders(name: &str, own: &Profiles) -> Option<Profile> {
     Profile::parse(name).or_else(|| own.get(name)?.renders)
 }
 
-/// What to write in place of a name that no profile has.
-#[must_use]
-pub fn suggestion(name: &str, own: &Profiles) -> String {
-    match suggest::nearest(name, own.keys().map(String::as_str)) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => Profile::suggestion(name),
-    }
-}
-
 // ---- descriptions -----------------------------------------------------------------------------
 
 /// What is wrong with the description of a spec.
@@ -498,7 +489,6 @@ mod tests {
         assert_eq!(renders("acme/web", &own), Some(Profile::Deployment));
         assert_eq!(renders("acme/odd", &own), None);
         assert_eq!(renders("humanitec/default-job", &own), Some(Profile::Job));
-        assert_eq!(suggestion("acme/wep", &own), "did you mean `acme/web`?");
-        assert!(suggestion("humanitec/default-jop", &own).contains("`humanitec/default-job`"));
+        assert_eq!(renders("acme/other", &own), None);
     }
 }

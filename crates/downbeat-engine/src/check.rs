@@ -205,13 +205,18 @@ fn profile(context: &Context<'_>, id: &str, module: &Module) -> Result<(), NodeE
     if Profile::parse(name).is_some() {
         return Ok(());
     }
-    let profiles = context.facts.profiles;
     let failed = |code: Code, message, hint| {
         Err(NodeError { code: code.to_string(), message, hint: Some(hint) })
     };
-    let Some(own) = profiles.get(name) else {
+    let Some(own) = context.facts.profiles.get(name) else {
         let message = format!("workload {id:?} has the unknown profile {name:?}");
-        return failed(Code::UnknownProfile, message, profile::suggestion(name, profiles));
+        let org = context.facts.org;
+        let is_own = name.strip_prefix(org).is_some_and(|rest| rest.starts_with('/'));
+        let hint = match is_own {
+            true => format!("`GET …/workload-profiles` lists the profiles of {org:?}"),
+            false => Profile::suggestion(name),
+        };
+        return failed(Code::UnknownProfile, message, hint);
     };
     if own.renders.is_none() {
         let message = format!(

@@ -269,7 +269,7 @@ pub(super) struct New {
     pub(super) name: String,
     pub(super) version: Option<String>,
     pub(super) git_ref: String,
-    pub(super) commit: String,
+    pub(super) commit_id: String,
     pub(super) digest: String,
     pub(super) image_id: String,
     pub(super) tags: Vec<String>,
@@ -330,7 +330,7 @@ fn checked(request: CreateArtefactVersion, vcs: Option<&str>) -> Result<(New, Op
         version,
         tags: git_ref.strip_prefix("refs/tags/").map(str::to_owned).into_iter().collect(),
         git_ref,
-        commit,
+        commit_id: commit,
         digest,
     };
     Ok((new, workload))
@@ -439,7 +439,7 @@ pub(super) async fn add(
         archived: false,
         version: new.version,
         git_ref: new.git_ref,
-        commit: new.commit,
+        commit: new.commit_id,
         digest: new.digest,
         image_id: new.image_id,
         tags: new.tags,

@@ -154,7 +154,7 @@ fn checked(id: String, build: CreateImageBuild) -> Result<New> {
         version: version.filter(|version| !version.is_empty()).map(str::to_owned),
         digest: digest.unwrap_or_default().to_owned(),
         git_ref,
-        commit,
+        commit_id: commit,
         image_id: id,
         tags,
     })

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     access::neighbour,
-    engine,
+    chart, engine,
     shop::{self, DEV, SHOP},
 };
 
@@ -226,6 +226,28 @@ impl Walk {
         id
     }
 
+    async fn builds(&mut self) {
+        let built = json!({"type": "container", "name": "reg/app", "version": "1"});
+        let version = self.call("POST", "/orgs/acme/artefact-versions", built).await;
+        let artefact = format!("/orgs/acme/artefacts/{}", version["artefact_id"].as_str().unwrap());
+        let version = format!("{artefact}/versions/{}", version["id"].as_str().unwrap());
+        self.call("PATCH", &version, json!({"archived": true})).await;
+        self.call("DELETE", &artefact, Value::Null).await;
+        let build = json!({"image": "reg/app:2", "commit": "c0ffee", "branch": "main", "tags": []});
+        self.call("POST", "/orgs/acme/images/app/builds", build).await;
+
+        chart::upload(&self.admin, "special", "1.0.0").await.is(201);
+        self.walked.insert("createWorkloadProfileChartVersion".to_owned());
+        let profiles = "/orgs/acme/workload-profiles";
+        let mut profile = json!({"id": "special", "spec_definition": {},
+            "workload_profile_chart": {"id": "special", "version": "latest"}});
+        self.call("POST", profiles, profile.clone()).await;
+        let special = format!("{profiles}/special");
+        profile.as_object_mut().unwrap().remove("id");
+        self.call("PUT", &special, profile).await;
+        self.call("DELETE", &special, Value::Null).await;
+    }
+
     async fn deployments(&mut self) {
         let delta = self.deltas().await;
         let requested =
@@ -263,6 +285,7 @@ async fn every_operation_that_changes_something_is_in_the_log() {
     walk.call("POST", &envs, json!({"id": "qa", "name": "QA"})).await;
     walk.call("PATCH", &format!("{envs}/qa"), json!({"name": "Quality"})).await;
     walk.call("DELETE", &format!("{envs}/qa"), Value::Null).await;
+    walk.builds().await;
     walk.values().await;
     walk.deployments().await;
     walk.call("DELETE", SHOP, Value::Null).await;
