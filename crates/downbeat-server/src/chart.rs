@@ -358,6 +358,45 @@ mod tests {
         assert_eq!(read(&twice.done()).unwrap_err().0, "there is more than one `Chart.yaml`");
     }
 
+    /// Not at random: the same changes each time.
+    #[test]
+    fn no_archive_is_too_strange() {
+        let mut plain = Vec::new();
+        let archive = Tar::new()
+            .add(EntryType::GNULongName, "././@LongLink", b"a/a-long-name\0")
+            .file("a/x", "y")
+            .add(EntryType::XHeader, "pax", b"20 path=a/Chart.yaml\n")
+            .file("a/Chart.yaml", CHART)
+            .done();
+        MultiGzDecoder::new(&*archive).read_to_end(&mut plain).unwrap();
+        let mut state = 1_u64;
+        let mut next = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..2000 {
+            let mut changed = plain.clone();
+            for _ in 0..=next(4) {
+                let (at, byte) = (next(changed.len()), u8::try_from(next(256)).unwrap());
+                changed[at] = byte;
+                if next(4) == 0 {
+                    // Headers with the right sum are read further.
+                    let block = at / 512 * 512;
+                    let mut header = Header::new_old();
+                    header.as_mut_bytes().copy_from_slice(&changed[block..block + 512]);
+                    header.set_cksum();
+                    changed[block..block + 512].copy_from_slice(header.as_bytes());
+                }
+            }
+            changed.truncate(changed.len() - next(3) * 300);
+            let mut zip = GzEncoder::new(Vec::new(), Compression::fast());
+            zip.write_all(&changed).unwrap();
+            if let Ok(chart) = read(&zip.finish().unwrap()) {
+                assert!(Grammar::ValueKey.accepts(&chart.name), "{chart:?}");
+            }
+        }
+    }
+
     #[test]
     fn versions_do_not_go_back() {
         for (version, before, expected) in [
