@@ -83,8 +83,8 @@ async fn only_a_cluster_scales_and_has_logs() {
         let body = (verb == "PATCH").then(|| json!({}));
         let _ = admin.send(verb, &path, body).await.refused(404, "API-404");
     }
-    let member = server.with_role("member").await;
-    let _ = member.patch(&replicas, json!({ "web": 3 })).await.refused(403, "API-403");
+    let viewer = server.with_role("orgViewer").await;
+    let _ = viewer.patch(&replicas, json!({ "web": 3 })).await.refused(403, "API-403");
 }
 
 #[tokio::test]
