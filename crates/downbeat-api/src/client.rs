@@ -6,7 +6,7 @@
 mod deploying;
 mod resources;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use downbeat_core::{Json, JsonMap};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -99,7 +99,10 @@ impl Exchange {
     }
 }
 
-type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
+/// What an observer does with an exchange; the caller waits for it.
+pub type Observation<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+type Observer = Arc<dyn Fn(&Exchange) -> Observation<'_> + Send + Sync>;
 
 /// A client of one server, as one user. Cheap to clone.
 #[derive(Clone)]
@@ -107,6 +110,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    accept: Option<String>,
     observer: Option<Observer>,
 }
 
@@ -121,14 +125,25 @@ impl Client {
             http: reqwest::Client::builder().build().map_err(Error::Transport)?,
             base: base.trim_end_matches('/').to_owned(),
             token: token.map(ToOwned::to_owned),
+            accept: None,
             observer: None,
         })
     }
 
     /// Calls `observer` with every exchange.
     #[must_use]
-    pub fn observed(mut self, observer: impl Fn(&Exchange) + Send + Sync + 'static) -> Self {
+    pub fn observed(
+        mut self,
+        observer: impl Fn(&Exchange) -> Observation<'_> + Send + Sync + 'static,
+    ) -> Self {
         self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Asks for answers of this media type, where an operation has several.
+    #[must_use]
+    pub fn accepting(mut self, media_type: &str) -> Self {
+        self.accept = Some(media_type.to_owned());
         self
     }
 
@@ -147,6 +162,9 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
+        if let Some(media_type) = &self.accept {
+            request = request.header("accept", media_type);
+        }
         if let Some((content_type, body)) = body {
             request = request.header("content-type", content_type).body(body);
         }
@@ -163,7 +181,7 @@ impl Client {
             body: answer.bytes().await.map_err(Error::Transport)?.into(),
         };
         if let Some(observer) = &self.observer {
-            observer(&exchange);
+            observer(&exchange).await;
         }
         Ok(exchange)
     }

@@ -143,6 +143,10 @@ codes! {
     Duplicate = "DEP-007",
     /// The deployment was interrupted and could not be resumed.
     Interrupted = "DEP-008",
+    /// The chart of the workload profile cannot be rendered here.
+    ProfileChart = "DEP-009",
+    /// There is no connection to the cluster.
+    NoCluster = "DEP-010",
 
     /// A shared value does not exist.
     MissingValue = "VAL-001",

@@ -26,6 +26,7 @@ pub mod matching;
 pub mod module;
 pub mod patch;
 pub mod placeholder;
+pub mod profile;
 pub mod resolve;
 pub mod resource_type;
 pub mod secret;

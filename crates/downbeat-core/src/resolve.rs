@@ -13,6 +13,7 @@ use crate::{
     graph::{Node, NodeIndex, seed_key},
     patch::{self, push_token},
     placeholder::{self, Placeholder, Segment},
+    profile::Profiles,
     secret::SecretPart,
     suggest::nearest,
 };
@@ -468,6 +469,8 @@ pub struct Facts<'a> {
     pub values: &'a Values,
     /// The graph.
     pub graph: &'a ResourceGraph,
+    /// Profiles of the organization.
+    pub profiles: &'a Profiles,
 }
 
 /// Shared values by key, of one value-set version.

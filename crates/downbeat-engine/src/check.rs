@@ -7,9 +7,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use downbeat_core::{
-    Code, JsonMap, Module, ResourceKey,
+    Code, Json, JsonMap, Module, ResourceKey,
     graph::{self, Inputs, Node, NodeIndex},
     placeholder::{self, Placeholder, Segment},
+    profile,
     resolve::{self, InDefinition, InSet, Lookup as _, NothingYet, Resolved, is_left_alone},
     workload::Profile,
 };
@@ -19,7 +20,7 @@ use crate::{
     parallel,
     port::NodeError,
     prepare::{Context, account, first},
-    schema::is_secret,
+    schema::{Written, is_secret},
 };
 
 /// What is wrong with the nodes of a graph; at most one error for each.
@@ -77,7 +78,7 @@ impl Here<'_> {
             Inputs::None => Ok(()),
             Inputs::Module(id) => {
                 let Some(module) = set.modules.get(id) else { return Ok(()) };
-                profile(id, module)?;
+                profile(self.context, id, module)?;
                 let empty = JsonMap::new();
                 let spec = module.spec.as_ref().unwrap_or(&empty);
                 let place = format!("workload {id:?}, spec");
@@ -198,14 +199,44 @@ fn visit(
     wrong.map_or(Ok(()), |error| Err(first(vec![error], place)))
 }
 
-fn profile(id: &str, module: &Module) -> Result<(), NodeError> {
-    let profile = module.profile();
-    if Profile::parse(profile).is_some() {
+/// Whether the module can be rendered, and its spec fits what the profile says.
+fn profile(context: &Context<'_>, id: &str, module: &Module) -> Result<(), NodeError> {
+    let name = module.profile();
+    if Profile::parse(name).is_some() {
         return Ok(());
     }
-    Err(NodeError {
-        code: Code::UnknownProfile.to_string(),
-        message: format!("workload {id:?} has the unknown profile {profile:?}"),
-        hint: Some(Profile::suggestion(profile)),
-    })
+    let failed = |code: Code, message, hint| {
+        Err(NodeError { code: code.to_string(), message, hint: Some(hint) })
+    };
+    let Some(own) = context.facts.profiles.get(name) else {
+        let message = format!("workload {id:?} has the unknown profile {name:?}");
+        let org = context.facts.org;
+        let is_own = name.strip_prefix(org).is_some_and(|rest| rest.starts_with('/'));
+        let hint = match is_own {
+            true => format!("`GET …/workload-profiles` lists the profiles of {org:?}"),
+            false => Profile::suggestion(name),
+        };
+        return failed(Code::UnknownProfile, message, hint);
+    };
+    if own.renders.is_none() {
+        let message = format!(
+            "workload {id:?} has the profile {name:?}, whose chart {:?} cannot be rendered here",
+            own.chart
+        );
+        let known: Vec<String> = profile::BUILT_IN.iter().map(|one| one.qualified()).collect();
+        let hint = format!("Charts that can: {}", known.join(", "));
+        return failed(Code::ProfileChart, message, hint);
+    }
+    let spec = Json::Object(module.spec.clone().unwrap_or_default());
+    let key = format!("profile {name}");
+    let problems = context.schemas.check_written(&key, &own.schema, &spec, Written::All);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the spec of workload {id:?} does not fit its profile {name:?}: {}",
+        problems.join("; ")
+    );
+    let hint = format!("`GET …/workload-profiles` shows the `spec_schema` of {name:?}");
+    failed(Code::Workload, message, hint)
 }

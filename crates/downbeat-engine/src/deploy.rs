@@ -8,6 +8,7 @@ use downbeat_core::{
     graph::{self, NodeIndex, namespace_key, workload_key},
     manifest::Location,
     patch::{self, Action},
+    profile,
     resolve::{self, Facts, InSet, InWorkload, Secrets},
     workload::{self, Scope, Workload},
 };
@@ -145,9 +146,11 @@ impl Parts<'_> {
             })?;
         let (containers, mut volumes) = self.injected();
         let mounts = self.mounts(&spec.value, &mut volumes)?;
+        let named = self.module.profile();
+        let rendered = profile::renders(named, self.facts.profiles);
         let workload = Workload {
             id: self.id,
-            profile: self.module.profile(),
+            profile: rendered.map_or(named, |profile| profile.name()),
             spec: &spec,
             containers: &containers,
             volumes: &volumes,

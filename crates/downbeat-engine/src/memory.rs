@@ -57,6 +57,7 @@ pub fn loaded(set: DeploymentSet, definitions: Index) -> Loaded {
         cookies: BTreeMap::new(),
         registered: BTreeMap::new(),
         accounts: None,
+        profiles: BTreeMap::new(),
         kept: Vec::new(),
         results: BTreeMap::new(),
     }

@@ -511,6 +511,8 @@ pub struct Loaded {
     pub registered: BTreeMap<String, RegisteredDriver>,
     /// Accounts of the organization, by id; none where accounts are not known: rendering.
     pub accounts: Option<BTreeMap<String, Account>>,
+    /// Profiles of the organization that the set names, each as its newest version is.
+    pub profiles: downbeat_core::profile::Profiles,
     /// Resources of the environment that have manifests in the target and keep them, whether or
     /// not this deployment needs them.
     pub kept: Vec<KeptResource>,

@@ -104,6 +104,7 @@ pub fn facts<'a>(loaded: &'a Loaded, graph: &'a ResourceGraph) -> Facts<'a> {
         set: &loaded.set,
         values: &loaded.values,
         graph,
+        profiles: &loaded.profiles,
     }
 }
 

@@ -15,7 +15,10 @@
 mod identity;
 pub mod operations;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aws_lc_rs::digest;
 use axum::{
@@ -31,6 +34,9 @@ use crate::{AppState, Problem, Result, change::Change, problem::short, router::R
 
 /// The role that may do everything in an organization.
 pub const ADMINISTRATOR: &str = Role::Administrator.name();
+
+/// Stands for an organization in the audit log where there is none.
+const NO_ORGANIZATION: &str = "";
 
 /// The user who asks, for something that this user may do.
 #[derive(Clone, Debug)]
@@ -83,6 +89,12 @@ impl Caller {
         named.collect()
     }
 
+    /// The log for what the caller changes about themselves: that of the only organization they
+    /// have a role in; of none, when there are several.
+    pub(crate) fn own_log(&self) -> OrgScope {
+        log_of(self.identity.roles.keys().map(String::as_str))
+    }
+
     /// What the caller asks for.
     pub(crate) fn request(&self) -> &Asked {
         &self.request
@@ -97,22 +109,6 @@ impl Caller {
             return Ok(OrgScope::granted(org));
         }
         Err(Problem::not_found("organization", org))
-    }
-
-    /// [`Self::scope`], for operations that read.
-    ///
-    /// # Errors
-    /// Those of [`Self::scope`].
-    pub fn may_read(&self, org: &str) -> Result<OrgScope> {
-        self.scope(org)
-    }
-
-    /// [`Self::scope`], for operations that change something.
-    ///
-    /// # Errors
-    /// Those of [`Self::scope`].
-    pub fn may_change(&self, org: &str) -> Result<OrgScope> {
-        self.scope(org)
     }
 
     /// The organizations in which the caller may do this.
@@ -260,6 +256,16 @@ pub(crate) fn role_names(object: Object) -> Vec<&'static str> {
 /// Leave to fill an organization that this process has just created.
 pub(crate) fn founder(org: &str) -> OrgScope {
     OrgScope::granted(org)
+}
+
+/// The log for changes to a user with roles on these objects.
+pub(crate) fn log_of<'a>(objects: impl Iterator<Item = &'a str>) -> OrgScope {
+    let orgs = objects.filter_map(|object| object.strip_prefix("/orgs/"));
+    let orgs: BTreeSet<&str> = orgs.filter_map(|rest| rest.split('/').next()).collect();
+    match orgs.first() {
+        Some(org) if orgs.len() == 1 => OrgScope::granted(org),
+        _ => OrgScope::granted(NO_ORGANIZATION),
+    }
 }
 
 /// What the database keeps of a token.

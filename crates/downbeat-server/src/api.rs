@@ -6,6 +6,9 @@
 pub mod account;
 pub mod active_resource;
 pub mod application;
+pub mod artefact;
+pub mod artefact_version;
+pub mod audit;
 mod common;
 pub mod current_user;
 pub mod definition;
@@ -16,6 +19,7 @@ pub mod environment;
 pub mod environment_type;
 pub mod graph;
 pub mod health;
+pub mod image;
 pub mod organization;
 pub mod resource_class;
 pub mod resource_type;
@@ -27,6 +31,8 @@ pub mod token;
 pub mod user;
 pub mod value;
 pub mod value_set_version;
+pub mod workload_profile;
+pub mod workload_profile_chart;
 
 use crate::{Problem, Result};
 

@@ -1,11 +1,15 @@
 //! The first organization: v1 has no call that makes one.
+//!
+//! What this process sets up by itself is in the audit log as well, as the user `system`.
 
 use aws_lc_rs::rand;
+use axum::http::{Method, StatusCode};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use downbeat_core::{Secret, id::Grammar};
 use downbeat_store::{
-    Db, Tx,
+    Db, OrgScope, Tx,
     environment_type::{self, EnvironmentType},
+    installation,
     organization::{self, Organization},
     token::{self, Token},
     user::{self, User},
@@ -15,6 +19,8 @@ use jiff::Timestamp;
 use crate::{
     Result,
     access::{self, ADMINISTRATOR},
+    api,
+    change::{ByItself, Effect},
     problem::{Problem, short},
     state::new_id,
 };
@@ -96,12 +102,21 @@ async fn found(tx: &mut Tx, now: Timestamp, first: FirstOrganization) -> Result<
         created_by: admin.clone(),
     };
     organization::create(tx, &row).await?;
+    let organization = api::organization::wire(row);
+    installation::id(tx).await?;
     user::set_role(tx, &scope, "", &admin, ADMINISTRATOR).await?;
     let row = EnvironmentType {
         id: FIRST_ENVIRONMENT_TYPE.to_owned(),
         description: "For work in progress".to_owned(),
     };
     environment_type::create(tx, &scope, &row).await?;
+    let entry = ByItself {
+        at: now,
+        method: Method::POST,
+        path: "/orgs".to_owned(),
+        status: StatusCode::CREATED,
+    };
+    entry.write(tx, &scope, Effect::created(&organization)).await?;
     Ok(admin)
 }
 
@@ -125,7 +140,7 @@ pub async fn has_lasting_token(db: &Db, user: &str) -> Result<bool> {
 pub async fn lasting_token(db: &Db, now: Timestamp, user: &str) -> Result<Secret> {
     let secret = new_token()?;
     let mut tx = db.write().await?;
-    token::delete(&mut tx, user, LASTING).await?;
+    remove_token(&mut tx, now, user, LASTING).await?;
     add_lasting(&mut tx, now, user, &secret).await?;
     downbeat_store::commit(tx).await?;
     Ok(secret)
@@ -141,8 +156,39 @@ async fn add_lasting(tx: &mut Tx, now: Timestamp, user: &str, secret: &Secret) -
         created_by: user.to_owned(),
         expires_at: None,
     };
+    add_token(tx, row, secret).await
+}
+
+/// Adds a token, and says so in the audit log.
+async fn add_token(tx: &mut Tx, row: Token, secret: &Secret) -> Result<()> {
     token::create(tx, &row, &access::token_hash(secret.expose())).await?;
-    Ok(())
+    let log = log_of(tx, &row.user_id).await?;
+    let entry = ByItself {
+        at: row.created_at,
+        method: Method::POST,
+        path: format!("/users/{}/tokens", row.user_id),
+        status: StatusCode::OK,
+    };
+    entry.write(tx, &log, Effect::created(&api::token::wire(row))).await
+}
+
+/// Removes a token if there is one, and says so in the audit log.
+async fn remove_token(tx: &mut Tx, now: Timestamp, user: &str, id: &str) -> Result<()> {
+    let Some(row) = token::find(&mut *tx, user, id).await? else { return Ok(()) };
+    token::delete(tx, user, id).await?;
+    let log = log_of(tx, user).await?;
+    let entry = ByItself {
+        at: now,
+        method: Method::DELETE,
+        path: format!("/users/{user}/tokens/{id}"),
+        status: StatusCode::NO_CONTENT,
+    };
+    entry.write(tx, &log, Effect::deleted(&api::token::wire(row))).await
+}
+
+async fn log_of(tx: &mut Tx, user: &str) -> Result<OrgScope> {
+    let roles = user::roles(&mut *tx, user).await?;
+    Ok(access::log_of(roles.iter().map(|(object, _)| object.as_str())))
 }
 
 /// A random token of 256 bits.
@@ -163,7 +209,7 @@ const SESSION: &str = "process";
 pub async fn session(db: &Db, now: Timestamp, user: &str) -> Result<Secret> {
     let secret = new_token()?;
     let mut tx = db.write().await?;
-    token::delete(&mut tx, user, SESSION).await?;
+    remove_token(&mut tx, now, user, SESSION).await?;
     let row = Token {
         id: SESSION.to_owned(),
         user_id: user.to_owned(),
@@ -173,7 +219,7 @@ pub async fn session(db: &Db, now: Timestamp, user: &str) -> Result<Secret> {
         created_by: user.to_owned(),
         expires_at: None,
     };
-    token::create(&mut tx, &row, &access::token_hash(secret.expose())).await?;
+    add_token(&mut tx, row, &secret).await?;
     downbeat_store::commit(tx).await?;
     Ok(secret)
 }
@@ -182,9 +228,9 @@ pub async fn session(db: &Db, now: Timestamp, user: &str) -> Result<Secret> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn end_session(db: &Db, user: &str) -> Result<()> {
+pub async fn end_session(db: &Db, now: Timestamp, user: &str) -> Result<()> {
     let mut tx = db.write().await?;
-    token::delete(&mut tx, user, SESSION).await?;
+    remove_token(&mut tx, now, user, SESSION).await?;
     downbeat_store::commit(tx).await?;
     Ok(())
 }

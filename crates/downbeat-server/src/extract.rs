@@ -130,6 +130,17 @@ pub async fn bytes_within(request: Request, limit: usize, time: Duration) -> Res
     }
 }
 
+/// Whether the header `Accept` names this media type.
+#[must_use]
+pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|text| text.to_str().ok());
+    let mut essences = accepted.flat_map(|text| text.split(',')).map(|one| {
+        let essence = one.split(';').next().unwrap_or("");
+        essence.trim()
+    });
+    essences.any(|essence| essence.eq_ignore_ascii_case(media_type))
+}
+
 fn is_over_limit(error: &axum::Error) -> bool {
     std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
 }
@@ -294,7 +305,18 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEEPEST, Shape, nests_too_deep};
+    use super::{DEEPEST, HeaderMap, Shape, accepts, nests_too_deep};
+
+    #[test]
+    fn accept_names_media_types() {
+        let mut headers = HeaderMap::new();
+        assert!(!accepts(&headers, "application/x-yaml"));
+        headers.append("accept", "text/html, Application/X-YAML;q=0.5".parse().unwrap());
+        headers.append("accept", "application/v2+json".parse().unwrap());
+        assert!(accepts(&headers, "application/x-yaml"));
+        assert!(accepts(&headers, "application/v2+json"));
+        assert!(!accepts(&headers, "application/json"));
+    }
 
     #[test]
     fn knows_what_a_body_has_to_be() {

@@ -41,6 +41,9 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(api::account::routes())
         .merge(api::active_resource::routes())
         .merge(api::application::routes())
+        .merge(api::artefact::routes())
+        .merge(api::artefact_version::routes())
+        .merge(api::audit::routes())
         .merge(api::current_user::routes())
         .merge(api::definition::routes())
         .merge(api::delta::routes())
@@ -50,6 +53,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(api::environment_type::routes())
         .merge(api::graph::routes())
         .merge(api::health::routes())
+        .merge(api::image::routes())
         .merge(api::organization::routes())
         .merge(api::resource_class::routes())
         .merge(api::resource_type::routes())
@@ -61,6 +65,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(api::user::routes())
         .merge(api::value::routes())
         .merge(api::value_set_version::routes())
+        .merge(api::workload_profile::routes())
+        .merge(api::workload_profile_chart::routes())
 }
 
 /// The whole service.

@@ -49,10 +49,25 @@ impl Db {
         let mut probe = AnyConnection::connect(&url).await.map_err(|e| failed(reason(e)))?;
         probe.execute("PRAGMA schema_version").await.map_err(|e| failed(reason(e)))?;
         probe.close().await.map_err(|e| failed(reason(e)))?;
-        let writers = pool(1).connect(&url).await.map_err(|e| failed(e.into()))?;
+        let writers = pool(1, TO_WRITE).connect(&url).await.map_err(|e| failed(e.into()))?;
         MIGRATIONS.run(&writers).await.map_err(|e| failed(e.into()))?;
-        let readers = pool(4).connect_lazy(&url).map_err(|e| failed(e.into()))?;
+        let readers = pool(4, TO_WRITE).connect_lazy(&url).map_err(|e| failed(e.into()))?;
         Ok(Self { writer: Writer::new(writers.clone()), writers, readers })
+    }
+
+    /// Opens the SQLite database in `file` as it is, and never writes to it; a server may be at
+    /// work on it.
+    ///
+    /// # Errors
+    /// When the file is not there or cannot be opened.
+    pub async fn open_sqlite_to_read(file: &Path) -> Result<Self> {
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let url = format!("sqlite://{}?mode=ro", percent_encode(&file.display().to_string()));
+        let readers = pool(1, TO_READ).connect(&url).await.map_err(|error| Error::Open {
+            path: file.display().to_string(),
+            source: reason(error),
+        })?;
+        Ok(Self { writer: Writer::new(readers.clone()), writers: readers.clone(), readers })
     }
 
     /// A connection for reading.
@@ -86,22 +101,23 @@ impl Db {
     }
 }
 
-fn pool(connections: u32) -> AnyPoolOptions {
+/// How a connection is set up with which the database is written.
+const TO_WRITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                        PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000; \
+                        PRAGMA cache_size = -4000;";
+/// How one is set up that only reads, whatever it is asked.
+const TO_READ: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000;";
+
+fn pool(connections: u32, set_up: &'static str) -> AnyPoolOptions {
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(30))
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .after_connect(|connection: &mut AnyConnection, _| {
+        .after_connect(move |connection: &mut AnyConnection, _| {
             Box::pin(async move {
-                connection
-                    .execute(
-                        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                         PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000; \
-                         PRAGMA cache_size = -4000;",
-                    )
-                    .await?;
+                connection.execute(set_up).await?;
                 Ok(())
             })
         })

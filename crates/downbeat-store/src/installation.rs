@@ -22,6 +22,15 @@ pub async fn id(tx: &mut Tx) -> Result<String> {
     row.text("value")
 }
 
+/// The id of the installation, which was made when it was set up.
+///
+/// # Errors
+/// When the database fails, or [`id`] was never called.
+pub async fn read_id(conn: &mut AnyConnection) -> Result<String> {
+    // Which id was made?
+    query("SELECT value FROM installation WHERE key = 'id'").fetch_one(conn).await?.text("value")
+}
+
 /// Whether no organization was set up yet.
 ///
 /// # Errors

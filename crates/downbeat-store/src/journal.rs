@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use downbeat_core::{
-    DeploymentSet, Json, Manifest, ResourceKey, SecretRef,
+    DeploymentSet, Json, Manifest, Module, ResourceKey, SecretRef,
     manifest::Location,
     resolve::{SharedValue, Values},
     resource_type::{Catalogue, ResourceType},
@@ -30,6 +30,7 @@ use crate::{
     removal, resource_type,
     row::{Columns as _, written},
     secret::refs_to_wire,
+    workload_profile,
 };
 
 /// The journal in a database, for one worker process.
@@ -174,6 +175,8 @@ impl SqlJournal {
                 source,
             })?);
         }
+        let named = set.modules.values().map(Module::profile);
+        let profiles = workload_profile::named(&mut conn, &org, named).await?;
         Ok(Loaded {
             installation: self.installation.clone(),
             org: env.org().to_owned(),
@@ -193,6 +196,7 @@ impl SqlJournal {
             cookies: cookies(&mut conn, &env).await?,
             registered: registered(&mut conn, &org).await?,
             accounts: Some(accounts(&mut conn, &org).await?),
+            profiles,
             // What this deployment does not need is freed when it succeeds.
             kept: match row.flag("prune")? {
                 true => Vec::new(),

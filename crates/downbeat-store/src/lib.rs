@@ -10,6 +10,7 @@
 pub mod account;
 pub mod active_resource;
 pub mod application;
+pub mod artefact;
 pub mod audit;
 pub mod db;
 pub mod definition;
@@ -35,6 +36,8 @@ pub mod terraform_state;
 pub mod token;
 pub mod user;
 pub mod value;
+pub mod workload_profile;
+pub mod workload_profile_chart;
 
 pub use db::{Conn, Db};
 pub use error::{Error, Result};

@@ -1,11 +1,13 @@
-//! A client for tests: paths and JSON, as a session reads.
+//! A client for tests: paths and JSON, as a session reads. Each answer is checked: against the
+//! document, and whether the audit log has what was changed.
 
 use std::sync::Arc;
 
 use downbeat_api::client::{self, Exchange, Method};
 use downbeat_core::Json;
+use downbeat_store::Db;
 
-use crate::Contract;
+use crate::{AuditLog, Contract};
 
 /// A client whose answers are checked.
 #[derive(Clone)]
@@ -14,16 +16,30 @@ pub struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(base: &str, token: Option<&str>, contract: &Arc<Contract>) -> Self {
+    pub(crate) fn new(base: &str, token: Option<&str>, contract: &Arc<Contract>, db: &Db) -> Self {
         let contract = Arc::clone(contract);
+        let log = Arc::new(AuditLog::new(db.clone(), token));
         let typed = client::Client::new(base, token).expect("a client");
-        Self { typed: typed.observed(move |exchange| contract.check(exchange)) }
+        let typed = typed.observed(move |exchange| {
+            let (contract, log) = (Arc::clone(&contract), Arc::clone(&log));
+            Box::pin(async move {
+                let operation = contract.check(exchange);
+                log.check(operation.as_deref(), exchange).await;
+            })
+        });
+        Self { typed }
     }
 
     /// The typed client; its answers are checked as well.
     #[must_use]
     pub fn typed(&self) -> &client::Client {
         &self.typed
+    }
+
+    /// The same client, asking for another media type.
+    #[must_use]
+    pub fn accepting(&self, media_type: &str) -> Self {
+        Self { typed: self.typed.clone().accepting(media_type) }
     }
 
     /// `GET path`.
@@ -96,6 +112,17 @@ impl Answer {
     pub fn json(self, status: u16) -> Json {
         self.is(status);
         self.0.json()
+    }
+
+    /// The body as text, after checking the status.
+    ///
+    /// # Panics
+    /// When the status is another one.
+    #[track_caller]
+    #[must_use]
+    pub fn text(self, status: u16) -> String {
+        self.is(status);
+        String::from_utf8_lossy(&self.0.body).into_owned()
     }
 
     /// Checks the status.

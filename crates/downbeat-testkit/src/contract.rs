@@ -27,38 +27,53 @@ impl Contract {
         }))
     }
 
-    /// Checks an answer.
+    /// Checks an answer, and says which operation gave it; nothing when there is no such operation.
     ///
     /// # Panics
     /// When the operation has no such answer.
-    pub fn check(&self, exchange: &Exchange) {
+    pub fn check(&self, exchange: &Exchange) -> Option<String> {
         let Exchange { method, path, status, body, .. } = exchange;
         let context = format!("{method} {path} -> {status} {}", String::from_utf8_lossy(body));
         assert!(exchange.header("x-request-id").is_some(), "{context}: no request id");
-        let is_json = exchange.header("content-type").is_some_and(|kind| kind.contains("json"));
-        assert!(is_json || body.is_empty(), "{context}: the body is not declared to be JSON");
+        let kind = exchange.header("content-type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
 
         let verb = if method == "HEAD" { "get" } else { &method.as_str().to_ascii_lowercase() };
         let Some((template, operation)) = self.operation(verb, path) else {
             assert!(matches!(status, 404 | 405), "{context}: answer of an unknown operation");
             let schema = json!({ "$ref": "#/components/schemas/ErrorBody" });
             self.fits("an error", &schema, &exchange.json(), &context);
-            return;
+            return None;
         };
+        let id = operation.get("operationId").and_then(Json::as_str).map(str::to_owned);
         let responses = operation.get("responses").and_then(Json::as_object);
         let Some(response) = responses.and_then(|all| all.get(&status.to_string())) else {
             panic!("{context}: the operation does not name this status");
         };
-        let schema = response.pointer("/content/application~1json/schema");
-        if method == "HEAD" {
-            return;
+        let content = response.get("content").and_then(Json::as_object);
+        let described = |kind: &str| content.and_then(|content| content.get(kind)?.get("schema"));
+        let is_other = !kind.contains("json") && described(kind).is_some();
+        assert!(
+            is_other || kind.contains("json") || body.is_empty(),
+            "{context}: the body is declared to be {kind:?}"
+        );
+        if method == "HEAD" || is_other {
+            return id;
         }
+        let schema = described(kind).or_else(|| described("application/json"));
         let Some(schema) = schema else {
             assert!(body.is_empty(), "{context}: the operation names no body for this status");
-            return;
+            return id;
         };
-        let name = format!("{verb} {template} {status}");
+        let name = format!("{verb} {template} {status} {kind}");
         self.fits(&name, schema, &exchange.json(), &context);
+        id
+    }
+
+    /// Id of the operation that answers this.
+    #[must_use]
+    pub fn operation_id(&self, method: &str, path: &str) -> Option<&str> {
+        self.operation(&method.to_ascii_lowercase(), path)?.1.get("operationId")?.as_str()
     }
 
     /// The operation of a path, and the path as the document writes it. Fixed segments win.

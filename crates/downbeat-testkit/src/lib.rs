@@ -3,13 +3,15 @@
 //! [`Server::start`] runs the whole HTTP service on a free port of this machine, over a database in
 //! a temporary directory that is set up with the organization [`ORG`] and an administrator. Each
 //! answer that a [`Client`] receives is checked against the server's own OpenAPI document before a
-//! test sees it: its status must be one that the operation names, and its body must fit the schema.
+//! test sees it: its status must be one that the operation names, its body must fit the schema, and
+//! what it changed must be in the audit log ([`AuditLog`]).
 #![expect(
     clippy::expect_used,
     clippy::panic,
     reason = "a test that cannot be set up, or an answer that breaks the contract, ends the test"
 )]
 
+pub mod audit;
 pub mod client;
 pub mod contract;
 pub mod ports;
@@ -25,6 +27,7 @@ use downbeat_store::{Db, terraform_state::SqlStates};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+pub use audit::AuditLog;
 pub use client::{Answer, Client};
 pub use contract::Contract;
 pub use ports::{TestClock, TestSealer, TestVault, TestWake};
@@ -119,7 +122,7 @@ impl Server {
     /// A client without a token.
     #[must_use]
     pub fn anonymous(&self) -> Client {
-        Client::new(&self.base, None, &self.contract)
+        Client::new(&self.base, None, &self.contract, &self.db)
     }
 
     /// A client of the administrator.
@@ -131,7 +134,7 @@ impl Server {
     /// A client with any token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Client {
-        Client::new(&self.base, Some(token), &self.contract)
+        Client::new(&self.base, Some(token), &self.contract, &self.db)
     }
 
     /// A client of a new service user with this role in the organization.

@@ -27,6 +27,7 @@ pub(crate) enum Command {
     Driver(Driver),
     Serve(Serve),
     Token(Token),
+    Audit(Audit),
     Api(Api),
     Explain(Explain),
 }
@@ -375,6 +376,46 @@ pub(crate) struct Token {
     pub(crate) data: Option<PathBuf>,
 }
 
+/// Work with the audit log of a data directory
+#[derive(Args, Debug)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    Verify(AuditVerify),
+}
+
+/// Check that the audit log is what was written
+///
+/// Goes through the log of each organization from the first entry, and prints how many there are and
+/// the hash of the last. An entry that was altered, taken out or put in is named. That the end was
+/// cut off is only seen with a hash that was noted earlier, somewhere else. Nothing is written, and
+/// a server may be at work.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  downbeat audit verify
+  downbeat audit verify --head 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08@57
+
+Exit code: 0 when the log is sound, 1 when it is not. More: docs/design/audit.md")]
+pub(crate) struct AuditVerify {
+    /// Head that was printed earlier: it has to be in the log still. May be repeated
+    #[arg(long, value_name = "HASH[@NUMBER]", value_parser = head)]
+    pub(crate) head: Vec<Head>,
+    /// Data directory [default: downbeat in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "DOWNBEAT_DATA")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// An entry of the audit log, as it was noted.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) hash: String,
+    pub(crate) number: Option<i64>,
+}
+
 /// Print the page about an error code
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
@@ -383,6 +424,20 @@ pub(crate) struct Explain {
     /// Code of an error
     #[arg(value_name = "CODE")]
     pub(crate) code: String,
+}
+
+/// Reads a hash, or a hash and the number of its entry.
+fn head(text: &str) -> Result<Head, String> {
+    let (hash, number) = match text.split_once('@') {
+        Some((hash, number)) => (hash, Some(number)),
+        None => (text, None),
+    };
+    if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("expected the 64 hexadecimal digits of a hash".to_owned());
+    }
+    let number = number.map(str::parse).transpose();
+    let number = number.map_err(|_| "expected the number of an entry after the `@`".to_owned())?;
+    Ok(Head { hash: hash.to_ascii_lowercase(), number })
 }
 
 /// Reads `8080`, `localhost:8080` or `127.0.0.1:8080`.

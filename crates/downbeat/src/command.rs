@@ -2,6 +2,7 @@
 
 mod api;
 mod apply;
+mod audit;
 mod check;
 mod delete;
 mod deploy;
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Api(api) => blocking(api::run(api)),
         Command::Serve(serve) => blocking(serve::run(serve)),
         Command::Token(token) => blocking(token::run(token)),
+        Command::Audit(audit) => blocking(audit::run(audit)),
     }
 }
 

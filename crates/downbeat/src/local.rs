@@ -285,6 +285,20 @@ fn from_here(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
+/// The database of a data directory, to be read only; a server may be at work on it.
+pub(crate) async fn open_to_read(data: &Path) -> Result<Db, Failure> {
+    let file = data.join(DATABASE);
+    if !file.exists() {
+        return Err(Failure::not_found(format!(
+            "the data directory {} holds no database",
+            data.display()
+        ))
+        .hint("`downbeat serve` sets one up; --data names another directory"));
+    }
+    let opened = Db::open_sqlite_to_read(&file).await;
+    opened.map_err(|error| Failure::new(format!("{:#}", anyhow::Error::new(error))))
+}
+
 /// A new lasting token of the administrator of a data directory, in the place of the one before.
 pub(crate) async fn new_token(data: &Path) -> Result<Secret, Failure> {
     let empty = || {
@@ -432,7 +446,7 @@ impl Running {
         let _ = self.worker.await;
         self.stop_service.cancel();
         let _ = self.service.await;
-        if let Err(error) = bootstrap::end_session(&self.db, ADMIN).await {
+        if let Err(error) = bootstrap::end_session(&self.db, self.clock.now(), ADMIN).await {
             tracing::warn!(%error, "the token of this process could not be removed");
         }
         self.db.close().await;

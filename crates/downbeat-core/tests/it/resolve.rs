@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use downbeat_core::{
     Code, DeploymentSet, Json, SecretRef,
     graph::{NodeIndex, ResourceGraph},
+    profile::Profiles,
     resolve::{
         Facts, InDefinition, InSet, InWorkload, Outputs, Resolved, Secrets, SharedValue, Values,
         map, secret_refs, string,
@@ -25,8 +26,11 @@ fn facts<'a>(set: &'a DeploymentSet, values: &'a Values, graph: &'a ResourceGrap
         set,
         values,
         graph,
+        profiles: &NO_PROFILES,
     }
 }
+
+static NO_PROFILES: Profiles = Profiles::new();
 
 fn with_definition(check: impl Fn(&InDefinition<'_>)) {
     let index = graph::index(&[

@@ -15,11 +15,11 @@ use downbeat_api::account::{
     AccountCheck, AccountType, CreateResourceAccount, IdentityField, PatchResourceAccount,
     ResourceAccount,
 };
-use downbeat_core::{JsonMap, Secret, account, id::Grammar};
+use downbeat_core::{JsonMap, Secret, SecretRef, account, id::Grammar};
 use downbeat_store::{
     AnyConnection, OrgScope, Tx,
     account::{self as store, StoredAccount as Row},
-    active_resource as resources, commit, definition as definitions,
+    active_resource as resources, definition as definitions,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
@@ -33,6 +33,7 @@ use super::{
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path, Query},
     problem::short,
     state::Version,
@@ -69,6 +70,14 @@ struct Identity {
     missing: Vec<String>,
 }
 
+/// An account in the audit log: where the credentials are says whether they are others than before.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    account: &'a ResourceAccount,
+    credentials: &'a SecretRef,
+}
+
 /// Lists the types of accounts.
 #[utoipa::path(
     get, path = "/orgs/{orgId}/resources/account-types",
@@ -76,7 +85,7 @@ struct Identity {
     responses((status = 200, body = Vec<AccountType>, description = "The types, by id.")),
 )]
 async fn list_types(caller: Caller, Path(org): Path<String>) -> Result<Json<Vec<AccountType>>> {
-    caller.may_read(&org)?;
+    caller.scope(&org)?;
     let shown = |known: &account::AccountType| AccountType {
         name: known.name.to_owned(),
         r#type: known.id.to_owned(),
@@ -96,7 +105,7 @@ async fn list(
     caller: Caller,
     Path(org): Path<String>,
 ) -> Result<Json<Vec<ResourceAccount>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let mut conn = state.db.read().await?;
     let rows = store::list(&mut conn, &scope).await?;
     let used = used(&mut conn, &scope).await?;
@@ -121,21 +130,21 @@ async fn create(
     Query(wanted): Query<Wanted>,
     Body(new): Body<CreateResourceAccount>,
 ) -> Result<Response> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     check_grammar(Grammar::Definition, "id of an account", "/id", &new.id)?;
     check_name(&new.name)?;
     let kind = kind(&new.r#type)?;
     let (credentials, identity) = read(kind, &new.credentials, &wanted)?;
     let now = state.now();
-    let mut tx = state.db.write().await?;
-    if store::find(&mut tx, &scope, &new.id).await?.is_some() {
+    let mut change = caller.change(&state, &scope).await?;
+    if store::find(&mut change, &scope, &new.id).await?.is_some() {
         return Err(Problem::conflict(format!("The account `{}` exists already.", new.id)));
     }
     if wanted.dry_run {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let row = Row {
-        credentials: seal(&state, &mut tx, &scope, &new.id, &credentials).await?,
+        credentials: seal(&state, &mut change, &scope, &new.id, &credentials).await?,
         id: new.id,
         name: new.name,
         r#type: new.r#type,
@@ -143,10 +152,12 @@ async fn create(
         created_by: caller.id().to_owned(),
         created_at: now,
     };
-    store::create(&mut tx, &scope, &row).await?;
-    let used = used(&mut tx, &scope).await?;
-    commit(tx).await?;
-    Ok(Json(wire(row, &used)).into_response())
+    store::create(&mut change, &scope, &row).await?;
+    let used = used(&mut change, &scope).await?;
+    let (reference, account) = (row.credentials.clone(), wire(row, &used));
+    let effect = Effect::created(&Shown { account: &account, credentials: &reference });
+    change.commit(StatusCode::OK, effect).await?;
+    Ok(Json(account).into_response())
 }
 
 /// Shows an account.
@@ -160,7 +171,7 @@ async fn get(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<Json<ResourceAccount>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let mut conn = state.db.read().await?;
     let row = require(&mut conn, &scope, &id).await?;
     let used = used(&mut conn, &scope).await?;
@@ -182,29 +193,36 @@ async fn patch(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
     Query(wanted): Query<Wanted>,
-    Body(change): Body<PatchResourceAccount>,
+    Body(patch): Body<PatchResourceAccount>,
 ) -> Result<Response> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let mut row = require(&mut tx, &scope, &id).await?;
-    if let Some(name) = change.name {
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let before = require(&mut change, &scope, &id).await?;
+    let mut row = before.clone();
+    if let Some(name) = patch.name {
         check_name(&name)?;
         row.name = name;
     }
-    if let Some(credentials) = &change.credentials {
+    if let Some(credentials) = &patch.credentials {
         let (credentials, identity) = read(kind(&row.r#type)?, credentials, &wanted)?;
         row.identity = identity;
         if !wanted.dry_run {
-            row.credentials = seal(&state, &mut tx, &scope, &id, &credentials).await?;
+            row.credentials = seal(&state, &mut change, &scope, &id, &credentials).await?;
         }
     }
     if wanted.dry_run {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    store::update(&mut tx, &scope, &row).await?;
-    let used = used(&mut tx, &scope).await?;
-    commit(tx).await?;
-    Ok(Json(wire(row, &used)).into_response())
+    store::update(&mut change, &scope, &row).await?;
+    let used = used(&mut change, &scope).await?;
+    let references = (before.credentials.clone(), row.credentials.clone());
+    let (before, after) = (wire(before, &used), wire(row, &used));
+    let effect = Effect::changed(
+        &Shown { account: &before, credentials: &references.0 },
+        &Shown { account: &after, credentials: &references.1 },
+    );
+    change.commit(StatusCode::OK, effect).await?;
+    Ok(Json(after).into_response())
 }
 
 /// Removes an account that nothing needs.
@@ -221,16 +239,16 @@ async fn delete(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let row = require(&mut tx, &scope, &id).await?;
-    if used(&mut tx, &scope).await?.contains(&id) {
-        let definitions: Vec<_> = named(&mut tx, &scope, &id)
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let row = require(&mut change, &scope, &id).await?;
+    if used(&mut change, &scope).await?.contains(&id) {
+        let definitions: Vec<_> = named(&mut change, &scope, &id)
             .await?
             .into_iter()
             .map(|whole| definition::wire(&org, whole))
             .collect();
-        let resources: Vec<_> = resources::list_by_account(&mut tx, &scope, &id)
+        let resources: Vec<_> = resources::list_by_account(&mut change, &scope, &id)
             .await?
             .into_iter()
             .map(|row| active_resource::wire(&org, row))
@@ -246,8 +264,10 @@ async fn delete(
                     "resource_definitions": definitions, "active_resources": resources}),
             ));
     }
-    store::delete(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
+    store::delete(&mut change, &scope, &row).await?;
+    let (reference, account) = (row.credentials.clone(), wire(row, &BTreeSet::new()));
+    let effect = Effect::deleted(&Shown { account: &account, credentials: &reference });
+    change.commit(StatusCode::NO_CONTENT, effect).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -265,7 +285,7 @@ async fn check(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<Json<AccountCheck>> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     let row = require(&mut *state.db.read().await?, &scope, &id).await?;
     let identity = Identity::deserialize(&row.identity).map_err(|e| Problem::internal(&e))?;
     if !identity.missing.is_empty() {
@@ -324,7 +344,7 @@ async fn seal(
     scope: &OrgScope,
     id: &str,
     credentials: &Secret,
-) -> Result<downbeat_core::SecretRef> {
+) -> Result<SecretRef> {
     let key = format!("orgs/{}/accounts/{id}", scope.org());
     Ok(state.vault.seal(tx, &key, credentials, Version::Reuse).await?)
 }

@@ -8,7 +8,7 @@ use downbeat_core::{Code, builtin, module::DEFAULT_CLASS};
 use downbeat_store::{
     AnyConnection, EnvScope,
     active_resource::{self as store, ActiveResource as Row},
-    commit, definition, deployment, driver,
+    definition, deployment, driver,
     removal::{self as removals, Asked, Left, StoredRemoval},
 };
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use super::{common::flag, environment};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path, Query},
 };
 
@@ -52,7 +53,7 @@ async fn list(
     Path((org, app, env)): Path<(String, String, String)>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<ActiveResource>>> {
-    let scope = caller.may_read(&org)?.app(&app).env(&env);
+    let scope = caller.scope(&org)?.app(&app).env(&env);
     let mut conn = state.db.read().await?;
     environment::require(&mut conn, &scope).await?;
     let wanted = filter.scheduled_deletion.filter(|text| !text.is_empty());
@@ -96,17 +97,17 @@ async fn delete(
     Path((org, app, env, kind, id)): Path<(String, String, String, String, String)>,
     Query(How { detach, force, reason }): Query<How>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?.app(&app).env(&env);
-    let mut tx = state.db.write().await?;
-    let row = find(&mut tx, &scope, &kind, &id).await?;
+    let scope = caller.scope(&org)?.app(&app).env(&env);
+    let mut change = caller.change(&state, scope.in_app().in_org()).await?;
+    let row = find(&mut change, &scope, &kind, &id).await?;
     let key = row.key();
-    if let Some(deployment) = deployment::under_way(&mut tx, &scope).await? {
+    if let Some(deployment) = deployment::under_way(&mut change, &scope).await? {
         return Err(Problem::conflict(format!(
             "The environment `{env}` has a deployment under way: `{deployment}`."
         ))
         .with_hint("Wait until it has ended, then delete the resource."));
     }
-    let needed = store::is_needed(&mut tx, &scope, &row.guresid).await?;
+    let needed = store::is_needed(&mut change, &scope, &row.guresid).await?;
     if needed && !force && !detach {
         return Err(Problem::conflict(format!(
             "The resource `{key}` is part of the last deployment of `{env}`."
@@ -121,12 +122,12 @@ async fn delete(
     let pure = builtin::changes_nothing(&row.driver_type);
     if detach || pure {
         let left = if pure { Left::Forgotten } else { Left::Detached };
-        removals::forget(&mut tx, &scope, &row, left, asked).await?;
-        removals::end_environment(&mut tx, &scope).await?;
-        commit(tx).await?;
+        removals::forget(&mut change, &scope, &row, left, asked).await?;
+        removals::end_environment(&mut change, &scope).await?;
+        change.commit(StatusCode::NO_CONTENT, Effect::deleted(&wire(&org, row))).await?;
         return Ok(StatusCode::NO_CONTENT);
     }
-    if !can_free(&mut tx, &scope, &row.driver_type).await? {
+    if !can_run(&mut change, &scope, &row.driver_type).await? {
         return Err(Problem::invalid(format!(
             "The driver `{}`, which made `{key}`, cannot run here.",
             row.driver_type
@@ -136,14 +137,23 @@ async fn delete(
             "Send `detach=true` to forget the resource, and delete the real thing by hand.",
         ));
     }
-    let open = removals::open(&mut tx, &scope).await?.into_iter();
-    let given_up = open
-        .filter(|one| one.state == "given up" && one.guresid == row.guresid)
+    let open = removals::open(&mut change, &scope).await?.into_iter();
+    let open = open
+        .filter(|one| one.guresid == row.guresid)
         .find(|one| one.driver_type == row.driver_type);
-    removals::ask(&mut tx, &scope, &key, asked).await?;
-    commit(tx).await?;
+    let is_asked_for = open.as_ref().is_some_and(|one| one.state == "pending");
+    if is_asked_for && row.scheduled_deletion {
+        state.wake.wake();
+        return Ok(StatusCode::ACCEPTED);
+    }
+    let given_up = open.filter(|one| one.state == "given up");
+    let status = if given_up.is_some() { StatusCode::CONFLICT } else { StatusCode::ACCEPTED };
+    removals::ask(&mut change, &scope, &key, asked).await?;
+    let now = find(&mut change, &scope, &kind, &id).await?;
+    let effect = Effect::changed(&wire(&org, row), &wire(&org, now));
+    change.commit(status, effect).await?;
     state.wake.wake();
-    let Some(given_up) = given_up else { return Ok(StatusCode::ACCEPTED) };
+    let Some(given_up) = given_up else { return Ok(status) };
     let why = given_up.why();
     Err(Problem::conflict(format!("The resource `{key}` could not be freed: {why}"))
         .with_hint("It is tried again from now on. `detach=true` leaves the real thing alone."))
@@ -167,24 +177,32 @@ async fn end_removal(
     caller: Caller,
     Path((org, app, env, id)): Path<(String, String, String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?.app(&app).env(&env);
-    let mut tx = state.db.write().await?;
-    environment::require(&mut tx, &scope).await?;
-    let known = removals::list(&mut tx, &scope).await?;
-    if !known.iter().any(|one| one.id == id) {
-        return Err(Problem::not_found("removal", &id));
-    }
+    let scope = caller.scope(&org)?.app(&app).env(&env);
+    let mut change = caller.change(&state, scope.in_app().in_org()).await?;
+    environment::require(&mut change, &scope).await?;
+    let before = find_removal(&mut change, &scope, &id).await?;
     let asked = Asked { by: caller.id(), reason: "", forced: false, at: state.now() };
-    if !removals::detach(&mut tx, &scope, &id, asked).await? {
+    if !removals::detach(&mut change, &scope, &id, asked).await? {
         return Err(Problem::conflict(format!(
             "The removal `{id}` is over already, or a worker is at it."
         ))
         .with_hint("Look at it with `GET …/resources/removals`, then repeat the call."));
     }
-    removals::end_environment(&mut tx, &scope).await?;
-    commit(tx).await?;
+    let after = find_removal(&mut change, &scope, &id).await?;
+    removals::end_environment(&mut change, &scope).await?;
+    let effect = Effect::changed(&removal(before), &removal(after));
+    change.commit(StatusCode::NO_CONTENT, effect).await?;
     state.wake.wake();
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn find_removal(
+    conn: &mut AnyConnection,
+    scope: &EnvScope,
+    id: &str,
+) -> Result<StoredRemoval> {
+    let known = removals::list(conn, scope).await?.into_iter().find(|one| one.id == id);
+    known.ok_or_else(|| Problem::not_found("removal", id))
 }
 
 /// Longest reason that is kept.
@@ -199,8 +217,12 @@ fn check_reason(reason: &str) -> Result<&str> {
     Ok(reason)
 }
 
-/// Whether the driver that made a resource can be asked to free it.
-async fn can_free(conn: &mut AnyConnection, scope: &EnvScope, driver_type: &str) -> Result<bool> {
+/// Whether a driver can be asked to make a resource, or to free what it made.
+pub(super) async fn can_run(
+    conn: &mut AnyConnection,
+    scope: &EnvScope,
+    driver_type: &str,
+) -> Result<bool> {
     if builtin::runs_here(driver_type) {
         return Ok(true);
     }
@@ -220,7 +242,7 @@ async fn list_removals(
     caller: Caller,
     Path((org, app, env)): Path<(String, String, String)>,
 ) -> Result<Json<Vec<Removal>>> {
-    let scope = caller.may_read(&org)?.app(&app).env(&env);
+    let scope = caller.scope(&org)?.app(&app).env(&env);
     let mut conn = state.db.read().await?;
     environment::require(&mut conn, &scope).await?;
     let rows = removals::list(&mut conn, &scope).await?;
@@ -268,13 +290,13 @@ async fn pin(
     Path((org, app, env, kind, id)): Path<(String, String, String, String, String)>,
     Body(request): Body<PinActiveResource>,
 ) -> Result<Json<ActiveResource>> {
-    let scope = caller.may_change(&org)?.app(&app).env(&env);
-    let mut tx = state.db.write().await?;
-    let mut row = find(&mut tx, &scope, &kind, &id).await?;
+    let scope = caller.scope(&org)?.app(&app).env(&env);
+    let mut change = caller.change(&state, scope.in_app().in_org()).await?;
+    let row = find(&mut change, &scope, &kind, &id).await?;
     let version = request.target_def_version_id.filter(|id| !id.is_empty());
     if let Some(version) = &version {
         let in_org = scope.in_app().in_org();
-        let found = definition::find_version(&mut tx, in_org, &row.def_id, version).await?;
+        let found = definition::find_version(&mut change, in_org, &row.def_id, version).await?;
         let def = &row.def_id;
         let refuse = |message| Err(Problem::invalid(message).at("/target_def_version_id", "no"));
         match found {
@@ -285,10 +307,12 @@ async fn pin(
             Some(_) => {}
         }
     }
-    store::pin(&mut tx, &scope, &row.key(), version.as_deref()).await?;
-    row.target_def_version_id = version;
-    commit(tx).await?;
-    Ok(Json(wire(&org, row)))
+    store::pin(&mut change, &scope, &row.key(), version.as_deref()).await?;
+    let before = wire(&org, row);
+    let mut after = before.clone();
+    after.target_def_version_id = version;
+    change.commit(StatusCode::OK, Effect::changed(&before, &after)).await?;
+    Ok(Json(after))
 }
 
 /// The resource that the path names. Without a class it is the one of class `default`, or the only

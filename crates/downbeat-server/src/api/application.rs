@@ -11,7 +11,6 @@ use downbeat_core::id::Grammar;
 use downbeat_store::{
     AnyConnection, AppScope,
     application::{self as store, Application as Row},
-    commit,
     environment::{self, Environment},
     removal::{self, Asked},
     user,
@@ -23,6 +22,7 @@ use crate::{
     AppState, Problem, Result,
     access::Caller,
     bootstrap::FIRST_ENVIRONMENT_TYPE,
+    change::Effect,
     extract::{Body, Path},
 };
 
@@ -65,7 +65,7 @@ async fn list(
     caller: Caller,
     Path(org): Path<String>,
 ) -> Result<Json<Vec<Application>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let mut conn = state.db.read().await?;
     let mut rows = store::list(&mut conn, &scope).await?;
     rows.retain(|row| caller.may_with(&scope, &row.id, Action::ReadApplication));
@@ -93,7 +93,7 @@ async fn create(
     Path(org): Path<String>,
     Body(new): Body<CreateApplication>,
 ) -> Result<(StatusCode, Json<Application>)> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     check_grammar(Grammar::Application, "id of an application", "/id", &new.id)?;
     check_name(&new.name)?;
     let skip = new.skip_environment_creation.unwrap_or(false);
@@ -122,20 +122,21 @@ async fn create(
         status: super::ACTIVE.to_owned(),
         status_changed_at: now,
     };
-    let mut tx = state.db.write().await?;
-    if store::find(&mut tx, &app).await?.is_some() {
+    let mut change = caller.change(&state, &scope).await?;
+    if store::find(&mut change, &app).await?.is_some() {
         return Err(Problem::conflict(format!("The application `{}` exists already.", row.id)));
     }
-    store::create(&mut tx, &scope, &row).await?;
+    store::create(&mut change, &scope, &row).await?;
     let owner = Role::Owner.name();
-    user::set_role(&mut tx, &scope, &format!("/apps/{}", row.id), caller.id(), owner).await?;
+    user::set_role(&mut change, &scope, &format!("/apps/{}", row.id), caller.id(), owner).await?;
     let mut environments = Vec::new();
     if let Some(EnvironmentBase { id, name, r#type }) = first {
         let new = super::environment::New { id, name, kind: r#type, from_deploy_id: None };
-        environments.push(super::environment::add(&mut tx, &app, new, now, caller.id()).await?);
+        environments.push(super::environment::add(&mut change, &app, new, now, caller.id()).await?);
     }
-    commit(tx).await?;
-    Ok((StatusCode::CREATED, Json(wire(&org, row, environments))))
+    let application = wire(&org, row, environments);
+    change.commit(StatusCode::CREATED, Effect::created(&application)).await?;
+    Ok((StatusCode::CREATED, Json(application)))
 }
 
 /// Shows an application.
@@ -148,7 +149,7 @@ async fn get(
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
 ) -> Result<Json<Application>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let mut conn = state.db.read().await?;
     let row = require(&mut conn, &scope).await?;
     let environments = environment::list(&mut conn, &scope).await?;
@@ -166,17 +167,18 @@ async fn patch(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
-    Body(change): Body<PatchApplication>,
+    Body(patch): Body<PatchApplication>,
 ) -> Result<Json<Application>> {
-    let scope = caller.may_change(&org)?.app(&app);
-    check_name(&change.name)?;
-    let mut tx = state.db.write().await?;
-    let mut row = require_active(&mut tx, &scope).await?;
-    store::rename(&mut tx, &scope, &change.name).await?;
-    row.name = change.name;
-    let environments = environment::list(&mut tx, &scope).await?;
-    commit(tx).await?;
-    Ok(Json(wire(&org, row, environments)))
+    let scope = caller.scope(&org)?.app(&app);
+    check_name(&patch.name)?;
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let row = require_active(&mut change, &scope).await?;
+    store::rename(&mut change, &scope, &patch.name).await?;
+    let before = wire(&org, row, environment::list(&mut change, &scope).await?);
+    let mut after = before.clone();
+    after.name = patch.name;
+    change.commit(StatusCode::OK, Effect::changed(&before, &after)).await?;
+    Ok(Json(after))
 }
 
 /// Deletes an application with everything in it.
@@ -194,31 +196,41 @@ async fn delete(
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?.app(&app);
-    let mut tx = state.db.write().await?;
-    require(&mut tx, &scope).await?;
-    let environments = environment::list(&mut tx, &scope).await?;
+    let scope = caller.scope(&org)?.app(&app);
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let row = require(&mut change, &scope).await?;
+    let is_new = row.status != super::DELETING;
+    let environments = environment::list(&mut change, &scope).await?;
+    let before = wire(&org, row, environments.clone());
     for row in &environments {
         let scope = scope.env(&row.id);
-        let problem = super::environment::given_up(&mut tx, &scope, state.now()).await?;
+        let problem = super::environment::given_up(&mut change, &scope, state.now()).await?;
         if let Some(problem) = problem {
-            commit(tx).await?;
+            change.commit(problem.status(), Effect::changed(&before, &before)).await?;
             state.wake.wake();
             return Err(problem);
         }
     }
-    store::begin_delete(&mut tx, &scope, state.now()).await?;
+    store::begin_delete(&mut change, &scope, state.now()).await?;
     let reason = format!("the application {app} is deleted");
     let asked = Asked { by: caller.id(), reason: &reason, forced: false, at: state.now() };
-    let mut deletion = Deletion::Done;
+    let mut each = Vec::new();
     for row in environments {
-        let scope = scope.env(&row.id);
-        if super::environment::remove(&mut tx, &scope, asked).await? == Deletion::UnderWay {
-            deletion = Deletion::UnderWay;
-        }
+        each.push(super::environment::remove(&mut change, &scope.env(&row.id), asked).await?);
     }
-    removal::end_application(&mut tx, &scope).await?;
-    commit(tx).await?;
+    let deletion = Deletion::of_all(&each, is_new);
+    removal::end_application(&mut change, &scope).await?;
+    match deletion {
+        Deletion::Done => {
+            change.commit(deletion.status(), Effect::deleted(&before)).await?;
+        }
+        Deletion::Begun => {
+            let row = require(&mut change, &scope).await?;
+            let after = wire(&org, row, environment::list(&mut change, &scope).await?);
+            change.commit(deletion.status(), Effect::changed(&before, &after)).await?;
+        }
+        Deletion::UnderWay => {}
+    }
     state.wake.wake();
     Ok(deletion.status())
 }

@@ -19,7 +19,7 @@ use downbeat_api::{
 };
 use downbeat_core::{Criteria, definition::Body as Core, id::Grammar};
 use downbeat_store::{
-    AnyConnection, OrgScope, Tx, active_resource as resources, commit,
+    AnyConnection, OrgScope, Tx, active_resource as resources,
     definition::{self as store, Content, StoredDefinition, Version, Whole},
 };
 use jiff::Timestamp;
@@ -36,6 +36,7 @@ use super::{
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::{Change, Effect},
     extract::{Body, Path, Query},
     problem::short,
     state::new_id,
@@ -138,7 +139,7 @@ async fn list(
     Path(org): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<ResourceDefinition>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let all = store::list(&mut *state.db.read().await?, &scope).await?;
     let ranked = all.into_iter().filter_map(|whole| Some((filter.rank(&whole)?, whole)));
     let mut ranked: Vec<_> = ranked.collect();
@@ -169,7 +170,7 @@ async fn create(
     Path(org): Path<String>,
     Body(new): Body<CreateResourceDefinition>,
 ) -> Result<Json<ResourceDefinition>> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     check_grammar(Grammar::Definition, "id of a definition", "/id", &new.id)?;
     let inputs = new.driver_inputs.map(inputs::read).transpose()?;
     let mut content = Content {
@@ -183,18 +184,18 @@ async fn create(
         },
         ..Content::default()
     };
-    let mut tx = state.db.write().await?;
-    resource_type::check_reference(&mut tx, &scope, &new.r#type, "/type").await?;
-    check(&mut tx, &scope, &content, &new.r#type).await?;
-    if let Some(known) = store::find(&mut tx, &scope, &new.id).await?
+    let mut change = caller.change(&state, &scope).await?;
+    resource_type::check_reference(&mut change, &scope, &new.r#type, "/type").await?;
+    check(&mut change, &scope, &content, &new.r#type).await?;
+    if let Some(known) = store::find(&mut change, &scope, &new.id).await?
         && !known.definition.is_deleted
     {
         return Err(Problem::conflict(format!("The definition `{}` exists already.", new.id))
             .with_hint(format!("Change it with `PUT …/resources/defs/{}`.", new.id)));
     }
-    let mut sealer = Sealer { state: &state, tx: &mut tx, scope: &scope, definition: &new.id };
+    let mut sealer = Sealer { state: &state, tx: &mut change, scope: &scope, definition: &new.id };
     inputs::replace(&mut sealer, &mut content, inputs).await?;
-    driver::check_inputs(&mut tx, &scope, &content.body).await?;
+    driver::check_inputs(&mut change, &scope, &content.body).await?;
     let now = state.now();
     let version = version("created", &new.id, content, &caller, now);
     let definition = StoredDefinition {
@@ -207,13 +208,16 @@ async fn create(
         updated_at: now,
         updated_by: caller.id().to_owned(),
     };
-    store::create(&mut tx, &scope, &definition, &version).await?;
+    store::create(&mut change, &scope, &definition, &version).await?;
     for (place, wanted) in (0..).zip(new.criteria.unwrap_or_default()) {
         let (id, resource_type) = (&definition.id, &definition.resource_type);
         let criteria = criteria::read(wanted, criteria::id(now, place));
-        criteria::add(&mut tx, &scope, id, resource_type, &criteria).await?;
+        criteria::add(&mut change, &scope, id, resource_type, &criteria).await?;
     }
-    answer(&scope, tx, &definition.id).await
+    let whole = find(&mut change, &scope, &definition.id, false).await?;
+    let answer = wire(&org, whole);
+    change.commit(StatusCode::OK, Effect::created(&answer)).await?;
+    Ok(Json(answer))
 }
 
 /// Shows a definition.
@@ -228,7 +232,7 @@ async fn get(
     Path((org, id)): Path<(String, String)>,
     Query(Deleted { deleted }): Query<Deleted>,
 ) -> Result<Json<ResourceDefinition>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let whole = find(&mut *state.db.read().await?, &scope, &id, deleted).await?;
     Ok(Json(wire(&org, whole)))
 }
@@ -244,27 +248,28 @@ async fn put(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
-    Body(change): Body<UpdateResourceDefinition>,
+    Body(new): Body<UpdateResourceDefinition>,
 ) -> Result<Json<ResourceDefinition>> {
-    let scope = caller.may_change(&org)?;
-    let inputs = change.driver_inputs.map(inputs::read).transpose()?;
-    let mut tx = state.db.write().await?;
-    let Whole { definition, mut content, .. } = find(&mut tx, &scope, &id, false).await?;
+    let scope = caller.scope(&org)?;
+    let inputs = new.driver_inputs.map(inputs::read).transpose()?;
+    let mut change = caller.change(&state, &scope).await?;
+    let before = find(&mut change, &scope, &id, false).await?;
+    let Whole { definition, mut content, .. } = before.clone();
     content.body = Core {
-        name: change.name,
-        driver_type: change.driver_type.unwrap_or(content.body.driver_type),
-        driver_account: change.driver_account,
+        name: new.name,
+        driver_type: new.driver_type.unwrap_or(content.body.driver_type),
+        driver_account: new.driver_account,
         driver_inputs: None,
-        provision: change.provision.map(provision::read).transpose()?,
-        in_place_driver_change: change.in_place_driver_change.unwrap_or(false),
+        provision: new.provision.map(provision::read).transpose()?,
+        in_place_driver_change: new.in_place_driver_change.unwrap_or(false),
     };
-    check(&mut tx, &scope, &content, &definition.resource_type).await?;
-    let mut sealer = Sealer { state: &state, tx: &mut tx, scope: &scope, definition: &id };
+    check(&mut change, &scope, &content, &definition.resource_type).await?;
+    let mut sealer = Sealer { state: &state, tx: &mut change, scope: &scope, definition: &id };
     inputs::replace(&mut sealer, &mut content, inputs).await?;
-    driver::check_inputs(&mut tx, &scope, &content.body).await?;
+    driver::check_inputs(&mut change, &scope, &content.body).await?;
     let version = version("updated", &id, content, &caller, state.now());
-    save(&mut tx, &scope, version, change.proposed == Some(true)).await?;
-    answer(&scope, tx, &id).await
+    let version = save(&mut change, &scope, version, new.proposed == Some(true)).await?;
+    answer(&scope, change, before, version).await
 }
 
 /// Changes parts of what a definition says.
@@ -278,34 +283,35 @@ async fn patch(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
-    Body(change): Body<PatchResourceDefinition>,
+    Body(patch): Body<PatchResourceDefinition>,
 ) -> Result<Json<ResourceDefinition>> {
-    let scope = caller.may_change(&org)?;
-    let inputs = change.driver_inputs.map(inputs::read).transpose()?;
-    let mut tx = state.db.write().await?;
-    let Whole { definition, mut content, .. } = find(&mut tx, &scope, &id, false).await?;
+    let scope = caller.scope(&org)?;
+    let inputs = patch.driver_inputs.map(inputs::read).transpose()?;
+    let mut change = caller.change(&state, &scope).await?;
+    let before = find(&mut change, &scope, &id, false).await?;
+    let Whole { definition, mut content, .. } = before.clone();
     let body = &mut content.body;
-    if let Some(name) = change.name {
+    if let Some(name) = patch.name {
         body.name = name;
     }
-    if let Some(account) = change.driver_account {
+    if let Some(account) = patch.driver_account {
         body.driver_account = Some(account);
     }
-    if let Some(map) = change.provision {
+    if let Some(map) = patch.provision {
         body.provision = Some(provision::read(map)?);
     }
-    if let Some(keep) = change.in_place_driver_change {
+    if let Some(keep) = patch.in_place_driver_change {
         body.in_place_driver_change = keep;
     }
-    check(&mut tx, &scope, &content, &definition.resource_type).await?;
+    check(&mut change, &scope, &content, &definition.resource_type).await?;
     if let Some(inputs) = inputs {
-        let mut sealer = Sealer { state: &state, tx: &mut tx, scope: &scope, definition: &id };
+        let mut sealer = Sealer { state: &state, tx: &mut change, scope: &scope, definition: &id };
         inputs::merge(&mut sealer, &mut content, inputs).await?;
-        driver::check_inputs(&mut tx, &scope, &content.body).await?;
+        driver::check_inputs(&mut change, &scope, &content.body).await?;
     }
     let version = version("updated", &id, content, &caller, state.now());
-    save(&mut tx, &scope, version, change.proposed == Some(true)).await?;
-    answer(&scope, tx, &id).await
+    let version = save(&mut change, &scope, version, patch.proposed == Some(true)).await?;
+    answer(&scope, change, before, version).await
 }
 
 /// Deletes a definition. Nothing matches it any more; its versions stay for what was made from it.
@@ -326,17 +332,17 @@ async fn delete(
     Path((org, id)): Path<(String, String)>,
     Query(Force { force }): Query<Force>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let Whole { content, .. } = find(&mut tx, &scope, &id, false).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let before = find(&mut change, &scope, &id, false).await?;
     if !force {
-        changes::refuse(&mut tx, &scope, &id, None).await?;
+        changes::refuse(&mut change, &scope, &id, None).await?;
     }
     let now = state.now();
-    let version = version("deleted", &id, content, &caller, now);
-    save(&mut tx, &scope, version, false).await?;
-    store::delete(&mut tx, &scope, &id, now, caller.id()).await?;
-    commit(tx).await?;
+    let version = version("deleted", &id, before.content.clone(), &caller, now);
+    save(&mut change, &scope, version, false).await?;
+    store::delete(&mut change, &scope, &id, now, caller.id()).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&wire(&org, before))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -351,7 +357,7 @@ async fn list_resources(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<Json<Vec<ActiveResource>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let mut conn = state.db.read().await?;
     find(&mut conn, &scope, &id, true).await?;
     let rows = resources::list_by_definition(&mut conn, &scope, &id).await?;
@@ -412,21 +418,37 @@ fn version(
 }
 
 /// Writes a version, and puts it into use unless it is only proposed.
-async fn save(tx: &mut Tx, scope: &OrgScope, mut version: Version, proposed: bool) -> Result<()> {
+async fn save(
+    tx: &mut Tx,
+    scope: &OrgScope,
+    mut version: Version,
+    proposed: bool,
+) -> Result<Version> {
     version.proposed = proposed;
     store::add_version(tx, scope, &version).await?;
     if !proposed {
         let Version { def_id, id, created_at, created_by, .. } = &version;
         store::activate(tx, scope, def_id, id, *created_at, created_by).await?;
     }
-    Ok(())
+    Ok(version)
 }
 
-/// Commits and answers the definition as it is now.
-async fn answer(scope: &OrgScope, mut tx: Tx, id: &str) -> Result<Json<ResourceDefinition>> {
-    let whole = find(&mut tx, scope, id, false).await?;
-    commit(tx).await?;
-    Ok(Json(wire(scope.org(), whole)))
+/// Commits and answers the definition as it is now. Where only a version was proposed, that is what
+/// the audit log shows.
+async fn answer(
+    scope: &OrgScope,
+    mut change: Change,
+    before: Whole,
+    version: Version,
+) -> Result<Json<ResourceDefinition>> {
+    let after = find(&mut change, scope, &before.definition.id, false).await?;
+    let effect = if version.proposed {
+        Effect::created(&version::wire(scope.org(), &after.definition, version))
+    } else {
+        Effect::changed(&wire(scope.org(), before), &wire(scope.org(), after.clone()))
+    };
+    change.commit(StatusCode::OK, effect).await?;
+    Ok(Json(wire(scope.org(), after)))
 }
 
 /// A definition as it is shown.

@@ -5,9 +5,9 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::delta::{Delta, DeltaMetadata, DeltaRequest, PlainDelta};
-use downbeat_core::{Delta as Change, delta as core};
+use downbeat_core::{Delta as Content, delta as core};
 use downbeat_store::{
-    AppScope, Tx, commit,
+    AppScope, Tx,
     delta::{self as store, StoredDelta as Row},
 };
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path, Query},
 };
 
@@ -58,7 +59,7 @@ async fn list(
     Path((org, app)): Path<(String, String)>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<Delta>>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let mut conn = state.db.read().await?;
     application::require(&mut conn, &scope).await?;
     let rows = store::list(&mut conn, &scope, filter.archived).await?;
@@ -80,7 +81,7 @@ async fn create(
     Path((org, app)): Path<(String, String)>,
     Body(request): Body<DeltaRequest>,
 ) -> Result<Json<Delta>> {
-    let scope = caller.may_change(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let now = state.now();
     let mut row = Row {
         id: new_hex(40),
@@ -92,14 +93,15 @@ async fn create(
         created_by: caller.id().to_owned(),
         created_at: now,
         last_modified_at: now,
-        content: change(&request)?,
+        content: content(&request)?,
     };
     modify(&mut row, &request, &caller, now);
-    let mut tx = state.db.write().await?;
-    application::require_active(&mut tx, &scope).await?;
-    store::create(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
-    Ok(Json(wire(row)))
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    application::require_active(&mut change, &scope).await?;
+    store::create(&mut change, &scope, &row).await?;
+    let delta = wire(row);
+    change.commit(StatusCode::OK, Effect::created(&delta)).await?;
+    Ok(Json(delta))
 }
 
 /// Shows a delta.
@@ -119,7 +121,7 @@ async fn get(
     caller: Caller,
     Path((org, app, id)): Path<(String, String, String)>,
 ) -> Result<Json<Delta>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let row = store::find(&mut *state.db.read().await?, &scope, &id).await?;
     row.map(wire).map(Json).ok_or_else(|| missing(&id))
 }
@@ -144,12 +146,14 @@ async fn put(
     Body(request): Body<DeltaRequest>,
 ) -> Result<StatusCode> {
     let scope = changing(&caller, &org, &app)?;
-    let mut tx = state.db.write().await?;
-    let mut row = writable(&mut tx, &scope, &id).await?;
-    row.content = change(&request)?;
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let before = writable(&mut change, &scope, &id).await?;
+    let mut row = before.clone();
+    row.content = content(&request)?;
     modify(&mut row, &request, &caller, state.now());
-    store::update(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
+    store::update(&mut change, &scope, &row).await?;
+    let effect = Effect::changed(&wire(before), &wire(row));
+    change.commit(StatusCode::NO_CONTENT, effect).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -174,18 +178,20 @@ async fn patch(
 ) -> Result<Json<Delta>> {
     let scope = changing(&caller, &org, &app)?;
     let now = state.now();
-    let mut tx = state.db.write().await?;
-    let mut row = writable(&mut tx, &scope, &id).await?;
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let before = writable(&mut change, &scope, &id).await?;
+    let mut row = before.clone();
     for request in &requests {
-        row.content = core::merge(&row.content, &change(request)?).map_err(|error| {
+        row.content = core::merge(&row.content, &content(request)?).map_err(|error| {
             Problem::invalid(format!("The delta `{id}` cannot take the change: {error}."))
                 .with_hint("Read the delta again and send a change that fits it.")
         })?;
         modify(&mut row, request, &caller, now);
     }
-    store::update(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
-    Ok(Json(wire(row)))
+    store::update(&mut change, &scope, &row).await?;
+    let (before, after) = (wire(before), wire(row));
+    change.commit(StatusCode::OK, Effect::changed(&before, &after)).await?;
+    Ok(Json(after))
 }
 
 /// Archives a delta or brings it back. An archived one refuses every other change.
@@ -208,12 +214,14 @@ async fn put_archived(
     Body(archived): Body<bool>,
 ) -> Result<StatusCode> {
     let scope = changing(&caller, &org, &app)?;
-    let mut tx = state.db.write().await?;
-    let mut row = store::find(&mut tx, &scope, &id).await?.ok_or_else(|| missing(&id))?;
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let before = store::find(&mut change, &scope, &id).await?.ok_or_else(|| missing(&id))?;
+    let mut row = before.clone();
     row.archived = archived;
     touch(&mut row, &caller, state.now());
-    store::update(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
+    store::update(&mut change, &scope, &row).await?;
+    let effect = Effect::changed(&wire(before), &wire(row));
+    change.commit(StatusCode::NO_CONTENT, effect).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -237,12 +245,14 @@ async fn put_env_id(
     Body(env_id): Body<String>,
 ) -> Result<StatusCode> {
     let scope = changing(&caller, &org, &app)?;
-    let mut tx = state.db.write().await?;
-    let mut row = writable(&mut tx, &scope, &id).await?;
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let before = writable(&mut change, &scope, &id).await?;
+    let mut row = before.clone();
     row.env_id = env_id;
     touch(&mut row, &caller, state.now());
-    store::update(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
+    store::update(&mut change, &scope, &row).await?;
+    let effect = Effect::changed(&wire(before), &wire(row));
+    change.commit(StatusCode::NO_CONTENT, effect).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -266,17 +276,19 @@ async fn put_name(
     Body(name): Body<String>,
 ) -> Result<StatusCode> {
     let scope = changing(&caller, &org, &app)?;
-    let mut tx = state.db.write().await?;
-    let mut row = writable(&mut tx, &scope, &id).await?;
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let before = writable(&mut change, &scope, &id).await?;
+    let mut row = before.clone();
     row.name = name;
     touch(&mut row, &caller, state.now());
-    store::update(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
+    store::update(&mut change, &scope, &row).await?;
+    let effect = Effect::changed(&wire(before), &wire(row));
+    change.commit(StatusCode::NO_CONTENT, effect).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The change that a request asks for.
-pub(super) fn change(request: &DeltaRequest) -> Result<Change> {
+pub(super) fn content(request: &DeltaRequest) -> Result<Content> {
     let change = request.change().map_err(|unknown| {
         Problem::invalid(format!("The delta is not valid: {unknown}."))
             .at(&unknown.at, "use `add`, `remove` or `replace`")
@@ -289,7 +301,7 @@ pub(super) fn change(request: &DeltaRequest) -> Result<Change> {
 
 /// Leave to change the deltas of an application.
 fn changing(caller: &Caller, org: &str, app: &str) -> Result<AppScope> {
-    Ok(caller.may_change(org)?.app(app))
+    Ok(caller.scope(org)?.app(app))
 }
 
 async fn writable(tx: &mut Tx, scope: &AppScope, id: &str) -> Result<Row> {

@@ -10,7 +10,7 @@ use downbeat_api::deployment::{
 };
 use downbeat_core::{DeploymentSet, Json as Value};
 use downbeat_store::{
-    AnyConnection, EnvScope, Tx, commit, delta,
+    AnyConnection, EnvScope, Tx, delta,
     deployment::{self as store, Deployment as Row},
     environment::Environment as EnvironmentRow,
     removal,
@@ -28,6 +28,7 @@ use super::{
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path, Query},
 };
 
@@ -61,7 +62,7 @@ async fn list(
     Path((org, app, env)): Path<(String, String, String)>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<Deployment>>> {
-    let scope = caller.may_read(&org)?.app(&app).env(&env);
+    let scope = caller.scope(&org)?.app(&app).env(&env);
     let mut conn = state.db.read().await?;
     environment::require(&mut conn, &scope).await?;
     let rows = store::list(&mut conn, &scope).await?.into_iter().map(wire);
@@ -106,16 +107,16 @@ async fn create(
     Query(how): Query<How>,
     Body(request): Body<DeploymentRequest>,
 ) -> Result<(StatusCode, Json<Deployment>)> {
-    let scope = caller.may_change(&org)?.app(&app).env(&env);
+    let scope = caller.scope(&org)?.app(&app).env(&env);
     let now = state.now();
-    let mut tx = state.db.write().await?;
-    let environment = environment::require_active(&mut tx, &scope).await?;
-    ready(&mut tx, &scope, &environment).await?;
+    let mut change = caller.change(&state, scope.in_app().in_org()).await?;
+    let environment = environment::require_active(&mut change, &scope).await?;
+    ready(&mut change, &scope, &environment).await?;
     let mode = mode(request.mode.as_deref())?;
-    let content = target_set(&mut tx, &scope, &environment, &request).await?;
+    let content = target_set(&mut change, &scope, &environment, &request).await?;
     let requested = request.value_set_version_id.as_deref();
-    let value_set_version_id = value_set_version(&mut tx, &scope, requested).await?;
-    let set_id = set::put(&mut tx, scope.in_app(), &content, now).await?;
+    let value_set_version_id = value_set_version(&mut change, &scope, requested).await?;
+    let set_id = set::put(&mut change, scope.in_app(), &content, now).await?;
     let pipeline =
         request.pipeline.filter(|pipeline| *pipeline != PipelineReferenceRequest::default());
     let mut row = Row {
@@ -138,13 +139,14 @@ async fn create(
         graph_id: None,
         delivery: None,
     };
-    row.number = match store::create(&mut tx, &scope, &row, how.prune).await {
+    row.number = match store::create(&mut change, &scope, &row, how.prune).await {
         Err(downbeat_store::Error::Conflict) => return Err(under_way(&scope, "another one")),
         result => result?,
     };
-    commit(tx).await?;
+    let deployment = wire(row);
+    change.commit(StatusCode::CREATED, Effect::created(&deployment)).await?;
     state.wake.wake();
-    Ok((StatusCode::CREATED, Json(wire(row))))
+    Ok((StatusCode::CREATED, Json(deployment)))
 }
 
 /// Shows a deployment.
@@ -158,7 +160,7 @@ async fn get(
     caller: Caller,
     Path((org, app, env, id)): Path<(String, String, String, String)>,
 ) -> Result<Json<Deployment>> {
-    let scope = caller.may_read(&org)?.app(&app).env(&env);
+    let scope = caller.scope(&org)?.app(&app).env(&env);
     let row = find(&mut *state.db.read().await?, &scope, &id).await?;
     Ok(Json(wire(row)))
 }
@@ -174,7 +176,7 @@ async fn errors(
     caller: Caller,
     Path((org, app, env, id)): Path<(String, String, String, String)>,
 ) -> Result<Json<Vec<DeploymentError>>> {
-    let scope = caller.may_read(&org)?.app(&app).env(&env);
+    let scope = caller.scope(&org)?.app(&app).env(&env);
     let mut conn = state.db.read().await?;
     let deployment = find(&mut conn, &scope, &id).await?;
     let errors = store::errors(&mut conn, &deployment).await?;
@@ -201,7 +203,7 @@ async fn progress(
     caller: Caller,
     Path((org, app, env, id)): Path<(String, String, String, String)>,
 ) -> Result<Json<DeploymentProgress>> {
-    let scope = caller.may_read(&org)?.app(&app).env(&env);
+    let scope = caller.scope(&org)?.app(&app).env(&env);
     let mut conn = state.db.read().await?;
     let deployment = find(&mut conn, &scope, &id).await?;
     let nodes = store::progress(&mut conn, &deployment).await?;

@@ -7,7 +7,7 @@ use downbeat_api::driver::{CreateResourceDriver, ResourceDriver, UpdateResourceD
 use downbeat_core::{Code, Json as Value, JsonMap, builtin, id::Grammar, suggest};
 use downbeat_engine::schema::{Schemas, Written};
 use downbeat_store::{
-    AnyConnection, OrgScope, account, active_resource, commit, definition,
+    AnyConnection, OrgScope, account, active_resource, definition,
     driver::{self as store, StoredDriver as Row},
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path},
     problem::short,
 };
@@ -52,7 +53,7 @@ async fn list(
     caller: Caller,
     Path(org): Path<String>,
 ) -> Result<Json<Vec<ResourceDriver>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let rows = store::list(&mut *state.db.read().await?, &scope).await?;
     let own = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
     Ok(Json(own.into_iter().chain(built_in::all()).collect()))
@@ -74,7 +75,7 @@ async fn create(
     Path(org): Path<String>,
     Body(new): Body<CreateResourceDriver>,
 ) -> Result<Json<ResourceDriver>> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     check_grammar(Grammar::Definition, "id of a driver", "/id", &new.id)?;
     let driver = ResourceDriver {
         org_id: org,
@@ -86,13 +87,13 @@ async fn create(
         template: new.template,
     };
     let row = written(&driver, new.is_public)?;
-    let mut tx = state.db.write().await?;
-    check(&mut tx, &scope, &driver).await?;
-    if store::find(&mut tx, &scope, &driver.id).await?.is_some() {
+    let mut change = caller.change(&state, &scope).await?;
+    check(&mut change, &scope, &driver).await?;
+    if store::find(&mut change, &scope, &driver.id).await?.is_some() {
         return Err(Problem::conflict(format!("The driver `{}` exists already.", driver.id)));
     }
-    store::create(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
+    store::create(&mut change, &scope, &row).await?;
+    change.commit(StatusCode::OK, Effect::created(&row.content)).await?;
     Ok(Json(driver))
 }
 
@@ -107,7 +108,7 @@ async fn get(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<Json<ResourceDriver>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     if let Some(row) = store::find(&mut *state.db.read().await?, &scope, &id).await? {
         return read(&row).map(Json);
     }
@@ -127,26 +128,25 @@ async fn put(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
-    Body(change): Body<UpdateResourceDriver>,
+    Body(new): Body<UpdateResourceDriver>,
 ) -> Result<Json<ResourceDriver>> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     let driver = ResourceDriver {
         org_id: org,
         id,
-        r#type: change.r#type,
-        account_types: change.account_types,
-        inputs_schema: change.inputs_schema,
-        target: Some(change.target),
-        template: change.template,
+        r#type: new.r#type,
+        account_types: new.account_types,
+        inputs_schema: new.inputs_schema,
+        target: Some(new.target),
+        template: new.template,
     };
-    let row = written(&driver, change.is_public)?;
-    let mut tx = state.db.write().await?;
-    if store::find(&mut tx, &scope, &driver.id).await?.is_none() {
-        return Err(missing(&driver.id));
-    }
-    check(&mut tx, &scope, &driver).await?;
-    store::update(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
+    let row = written(&driver, new.is_public)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let before = store::find(&mut change, &scope, &driver.id).await?;
+    let before = before.ok_or_else(|| missing(&driver.id))?;
+    check(&mut change, &scope, &driver).await?;
+    store::update(&mut change, &scope, &row).await?;
+    change.commit(StatusCode::OK, Effect::changed(&before.content, &row.content)).await?;
     Ok(Json(driver))
 }
 
@@ -164,10 +164,10 @@ async fn delete(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     let reference = format!("{org}/{id}");
-    let mut tx = state.db.write().await?;
-    let users: Vec<String> = definition::list(&mut tx, &scope)
+    let mut change = caller.change(&state, &scope).await?;
+    let users: Vec<String> = definition::list(&mut change, &scope)
         .await?
         .into_iter()
         .filter(|whole| !whole.definition.is_deleted)
@@ -181,7 +181,7 @@ async fn delete(
     }
     let stands_for = format!("{VIRTUAL}{reference}");
     let mut virtual_drivers = Vec::new();
-    for row in store::list(&mut tx, &scope).await? {
+    for row in store::list(&mut change, &scope).await? {
         let driver = read(&row)?;
         if driver.target.as_ref() == Some(&stands_for) {
             virtual_drivers.push(driver.id);
@@ -192,14 +192,13 @@ async fn delete(
             .with_hint("Give them another target or delete them, then delete the driver.")
             .with_detail("resource_drivers", virtual_drivers));
     }
-    if active_resource::any_of_driver(&mut tx, &scope, &reference).await? {
+    if active_resource::any_of_driver(&mut change, &scope, &reference).await? {
         return Err(Problem::conflict(format!("The driver `{id}` made resources that exist."))
             .with_hint("Delete the resources first: the driver is needed for it."));
     }
-    if !store::delete(&mut tx, &scope, &id).await? {
-        return Err(missing(&id));
-    }
-    commit(tx).await?;
+    let row = store::find(&mut change, &scope, &id).await?.ok_or_else(|| missing(&id))?;
+    store::delete(&mut change, &scope, &id).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&row.content)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,7 +7,7 @@ use downbeat_api::{
 };
 use downbeat_core::{builtin, id::Grammar};
 use downbeat_store::{
-    AnyConnection, AppScope, EnvScope, Tx, active_resource, commit, deployment,
+    AnyConnection, AppScope, EnvScope, Tx, active_resource, deployment,
     environment::{self as store, Environment as Row},
     environment_type,
     removal::{self, Asked},
@@ -20,6 +20,7 @@ use crate::{
     AppState, Problem, Result,
     access::Caller,
     bootstrap::FIRST_ENVIRONMENT_TYPE,
+    change::Effect,
     extract::{Body, Path},
 };
 
@@ -108,16 +109,28 @@ pub(super) async fn add(
 pub(super) enum Deletion {
     /// It is gone.
     Done,
-    /// A worker is at it.
+    /// A worker is at it from now on.
+    Begun,
+    /// A worker was at it already; the request changed nothing.
     UnderWay,
 }
 
 impl Deletion {
+    /// How far the deletion of an application got whose environments got so far. `is_new` when it
+    /// was not being deleted before.
+    pub(super) fn of_all(each: &[Self], is_new: bool) -> Self {
+        if each.iter().all(|deletion| *deletion == Self::Done) {
+            return Self::Done;
+        }
+        let is_same = !is_new && each.iter().all(|deletion| *deletion == Self::UnderWay);
+        if is_same { Self::UnderWay } else { Self::Begun }
+    }
+
     /// The answer; whoever gets 202 repeats the call.
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::Done => StatusCode::NO_CONTENT,
-            Self::UnderWay => StatusCode::ACCEPTED,
+            Self::Begun | Self::UnderWay => StatusCode::ACCEPTED,
         }
     }
 }
@@ -149,7 +162,7 @@ pub(super) async fn remove(tx: &mut Tx, scope: &EnvScope, asked: Asked<'_>) -> R
         store::delete(tx, scope).await?;
         return Ok(Deletion::Done);
     }
-    Ok(Deletion::UnderWay)
+    Ok(if is_new { Deletion::Begun } else { Deletion::UnderWay })
 }
 
 /// What of a deletion could not be done, after many attempts: the answer that says so. It is tried
@@ -205,7 +218,7 @@ async fn list(
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
 ) -> Result<Json<Vec<Environment>>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let mut conn = state.db.read().await?;
     application::require(&mut conn, &scope).await?;
     let mut environments = Vec::new();
@@ -231,19 +244,19 @@ async fn create(
     Path((org, app)): Path<(String, String)>,
     Body(new): Body<CreateEnvironment>,
 ) -> Result<(StatusCode, Json<Environment>)> {
-    let scope = caller.may_change(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let new = New {
         id: new.id,
         name: new.name,
         kind: new.r#type.unwrap_or_else(|| FIRST_ENVIRONMENT_TYPE.to_owned()),
         from_deploy_id: new.from_deploy_id.filter(|id| !id.is_empty()),
     };
-    let mut tx = state.db.write().await?;
-    application::require_active(&mut tx, &scope).await?;
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    application::require_active(&mut change, &scope).await?;
     caller.may_deploy(&scope, &new.kind)?;
-    let row = add(&mut tx, &scope, new, state.now(), caller.id()).await?;
-    let environment = wire(&mut tx, &scope, row).await?;
-    commit(tx).await?;
+    let row = add(&mut change, &scope, new, state.now(), caller.id()).await?;
+    let environment = wire(&mut change, &scope, row).await?;
+    change.commit(StatusCode::CREATED, Effect::created(&environment)).await?;
     Ok((StatusCode::CREATED, Json(environment)))
 }
 
@@ -258,7 +271,7 @@ async fn get(
     caller: Caller,
     Path((org, app, env)): Path<(String, String, String)>,
 ) -> Result<Json<Environment>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let mut conn = state.db.read().await?;
     let row = require(&mut conn, &scope.env(&env)).await?;
     Ok(Json(wire(&mut conn, &scope, row).await?))
@@ -275,19 +288,20 @@ async fn patch(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, app, env)): Path<(String, String, String)>,
-    Body(change): Body<PatchEnvironment>,
+    Body(patch): Body<PatchEnvironment>,
 ) -> Result<Json<Environment>> {
-    let scope = caller.may_change(&org)?.app(&app);
-    let mut tx = state.db.write().await?;
-    let mut row = require_active(&mut tx, &scope.env(&env)).await?;
-    if let Some(name) = change.name {
+    let scope = caller.scope(&org)?.app(&app);
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let row = require_active(&mut change, &scope.env(&env)).await?;
+    let before = wire(&mut change, &scope, row).await?;
+    let mut after = before.clone();
+    if let Some(name) = patch.name {
         check_name(&name)?;
-        store::rename(&mut tx, &scope.env(&env), &name).await?;
-        row.name = name;
+        store::rename(&mut change, &scope.env(&env), &name).await?;
+        after.name = name;
     }
-    let environment = wire(&mut tx, &scope, row).await?;
-    commit(tx).await?;
-    Ok(Json(environment))
+    change.commit(StatusCode::OK, Effect::changed(&before, &after)).await?;
+    Ok(Json(after))
 }
 
 /// Deletes an environment, unless it is the only one.
@@ -305,15 +319,16 @@ async fn delete(
     caller: Caller,
     Path((org, app, env)): Path<(String, String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?.app(&app);
-    let mut tx = state.db.write().await?;
-    require(&mut tx, &scope.env(&env)).await?;
-    if let Some(problem) = given_up(&mut tx, &scope.env(&env), state.now()).await? {
-        commit(tx).await?;
+    let scope = caller.scope(&org)?.app(&app);
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let row = require(&mut change, &scope.env(&env)).await?;
+    let before = wire(&mut change, &scope, row).await?;
+    if let Some(problem) = given_up(&mut change, &scope.env(&env), state.now()).await? {
+        change.commit(problem.status(), Effect::changed(&before, &before)).await?;
         state.wake.wake();
         return Err(problem);
     }
-    if store::list(&mut tx, &scope).await?.len() == 1 {
+    if store::list(&mut change, &scope).await?.len() == 1 {
         return Err(Problem::invalid(format!(
             "`{env}` is the last environment of the application `{app}`."
         ))
@@ -321,8 +336,18 @@ async fn delete(
     }
     let reason = format!("the environment {env} is deleted");
     let asked = Asked { by: caller.id(), reason: &reason, forced: false, at: state.now() };
-    let deletion = remove(&mut tx, &scope.env(&env), asked).await?;
-    commit(tx).await?;
+    let deletion = remove(&mut change, &scope.env(&env), asked).await?;
+    match deletion {
+        Deletion::Done => {
+            change.commit(deletion.status(), Effect::deleted(&before)).await?;
+        }
+        Deletion::Begun => {
+            let row = require(&mut change, &scope.env(&env)).await?;
+            let after = wire(&mut change, &scope, row).await?;
+            change.commit(deletion.status(), Effect::changed(&before, &after)).await?;
+        }
+        Deletion::UnderWay => {}
+    }
     state.wake.wake();
     Ok(deletion.status())
 }
@@ -340,12 +365,15 @@ async fn rebase(
     Path((org, app, env)): Path<(String, String, String)>,
     Body(deployment): Body<String>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?.app(&app);
-    let mut tx = state.db.write().await?;
-    require_active(&mut tx, &scope.env(&env)).await?;
-    require_base(&mut tx, &scope, &deployment).await?;
-    store::rebase(&mut tx, &scope.env(&env), &deployment).await?;
-    commit(tx).await?;
+    let scope = caller.scope(&org)?.app(&app);
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let row = require_active(&mut change, &scope.env(&env)).await?;
+    let before = wire(&mut change, &scope, row).await?;
+    require_base(&mut change, &scope, &deployment).await?;
+    store::rebase(&mut change, &scope.env(&env), &deployment).await?;
+    let row = require(&mut change, &scope.env(&env)).await?;
+    let after = wire(&mut change, &scope, row).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::changed(&before, &after)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::graph::{DependencyGraph, GraphNode, RequestedResource};
 use downbeat_core::{
     DeploymentSet, Json as Value, Resource, graph as core,
@@ -11,7 +11,7 @@ use downbeat_core::{
     placeholder::{self, Segment},
 };
 use downbeat_store::{
-    EnvScope, Tx, active_resource, commit, definition,
+    AnyConnection, EnvScope, active_resource, definition,
     graph::{self as store, StoredGraph as Row},
     installation,
 };
@@ -24,6 +24,7 @@ use super::{environment, resource_type};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path},
     state::new_id,
 };
@@ -48,12 +49,13 @@ async fn create(
     Path((org, app, env)): Path<(String, String, String)>,
     Body(requested): Body<Vec<RequestedResource>>,
 ) -> Result<Json<DependencyGraph>> {
-    let scope = caller.may_change(&org)?.app(&app).env(&env);
-    let mut tx = state.db.write().await?;
-    let graph = build(&mut tx, &scope, requested, state.now()).await?;
-    let row = store::put(&mut tx, &scope, &graph).await?;
-    commit(tx).await?;
-    Ok(Json(wire(row)?))
+    let scope = caller.scope(&org)?.app(&app).env(&env);
+    let mut change = caller.change(&state, scope.in_app().in_org()).await?;
+    let graph = build(&mut change, &scope, requested, state.now()).await?;
+    let row = store::put(&mut change, &scope, &graph).await?;
+    let graph = wire(row)?;
+    change.commit(StatusCode::OK, Effect::created(&graph)).await?;
+    Ok(Json(graph))
 }
 
 /// Shows a graph.
@@ -67,7 +69,7 @@ async fn get(
     caller: Caller,
     Path((org, app, env, id)): Path<(String, String, String, String)>,
 ) -> Result<Json<DependencyGraph>> {
-    let scope = caller.may_read(&org)?.app(&app).env(&env);
+    let scope = caller.scope(&org)?.app(&app).env(&env);
     let mut conn = state.db.read().await?;
     environment::require(&mut conn, &scope).await?;
     let row = store::find(&mut conn, &scope, &id).await?;
@@ -88,24 +90,22 @@ async fn query(
     Path((org, app, env)): Path<(String, String, String)>,
     Body(requested): Body<Vec<RequestedResource>>,
 ) -> Result<Json<Vec<GraphNode>>> {
-    let scope = caller.may_change(&org)?.app(&app).env(&env);
-    let mut tx = state.db.write().await?;
-    let graph = build(&mut tx, &scope, requested, state.now()).await?;
-    // The id of the installation is made on first use.
-    commit(tx).await?;
+    let scope = caller.scope(&org)?.app(&app).env(&env);
+    let mut conn = state.db.read().await?;
+    let graph = build(&mut conn, &scope, requested, state.now()).await?;
     Ok(Json(wire(graph)?.nodes))
 }
 
 async fn build(
-    tx: &mut Tx,
+    conn: &mut AnyConnection,
     scope: &EnvScope,
     requested: Vec<RequestedResource>,
     now: Timestamp,
 ) -> Result<Row> {
-    let environment = environment::require(&mut *tx, scope).await?;
+    let environment = environment::require(&mut *conn, scope).await?;
     let in_org = scope.in_app().in_org();
     let set = set_of(requested)?;
-    let types = resource_type::catalogue(&mut *tx, in_org).await?;
+    let types = resource_type::catalogue(&mut *conn, in_org).await?;
     let graph = core::build(&core::Input {
         set: &set,
         context: Context {
@@ -114,11 +114,11 @@ async fn build(
             env: scope.env(),
             env_type: &environment.kind,
         },
-        definitions: &definition::load_index(&mut *tx, in_org).await?,
+        definitions: &definition::load_index(&mut *conn, in_org).await?,
         types: &types,
-        installation: &installation::id(tx).await?,
-        incarnations: &active_resource::incarnations(&mut *tx, scope).await?,
-        pins: &active_resource::pins(&mut *tx, scope).await?,
+        installation: &installation::read_id(&mut *conn).await?,
+        incarnations: &active_resource::incarnations(&mut *conn, scope).await?,
+        pins: &active_resource::pins(&mut *conn, scope).await?,
     });
     let graph = graph.map_err(|errors| refused(&errors))?;
     let nodes = core::to_wire(&graph, &set, &types);

@@ -37,13 +37,14 @@ async fn get(
     caller: Caller,
     Path(org): Path<String>,
 ) -> Result<Json<Organization>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let mut conn = state.db.read().await?;
     let row = store::find(&mut conn, &scope).await?;
     row.map(wire).map(Json).ok_or_else(|| Problem::not_found("organization", &org))
 }
 
-fn wire(row: Row) -> Organization {
+/// An organization as it is shown.
+pub(crate) fn wire(row: Row) -> Organization {
     Organization {
         id: row.id,
         name: row.name,

@@ -5,16 +5,14 @@
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::resource_class::{CreateResourceClass, PatchResourceClass, ResourceClass};
 use downbeat_core::id::Grammar;
-use downbeat_store::{
-    commit,
-    resource_class::{self as store, StoredClass as Row},
-};
+use downbeat_store::resource_class::{self as store, StoredClass as Row};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{common::check_grammar, resource_type};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path},
 };
 
@@ -37,7 +35,7 @@ async fn list(
     caller: Caller,
     Path(org): Path<String>,
 ) -> Result<Json<Vec<ResourceClass>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let rows = store::list(&mut *state.db.read().await?, &scope).await?;
     Ok(Json(rows.into_iter().map(wire).collect()))
 }
@@ -58,12 +56,12 @@ async fn create(
     Path((org, resource_type)): Path<(String, String)>,
     Body(new): Body<CreateResourceClass>,
 ) -> Result<Json<ResourceClass>> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     check_grammar(Grammar::Class, "id of a resource class", "/id", &new.id)?;
     let now = state.now();
-    let mut tx = state.db.write().await?;
-    resource_type::check_reference(&mut tx, &scope, &resource_type, "/typeId").await?;
-    if store::find(&mut tx, &scope, &resource_type, &new.id).await?.is_some() {
+    let mut change = caller.change(&state, &scope).await?;
+    resource_type::check_reference(&mut change, &scope, &resource_type, "/typeId").await?;
+    if store::find(&mut change, &scope, &resource_type, &new.id).await?.is_some() {
         let id = &new.id;
         return Err(Problem::conflict(format!(
             "The resource type `{resource_type}` has a class `{id}` already."
@@ -78,9 +76,10 @@ async fn create(
         updated_at: now,
         updated_by: caller.id().to_owned(),
     };
-    store::create(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
-    Ok(Json(wire(row)))
+    store::create(&mut change, &scope, &row).await?;
+    let class = wire(row);
+    change.commit(StatusCode::OK, Effect::created(&class)).await?;
+    Ok(Json(class))
 }
 
 /// Shows a class.
@@ -94,7 +93,7 @@ async fn get(
     caller: Caller,
     Path((org, resource_type, id)): Path<(String, String, String)>,
 ) -> Result<Json<ResourceClass>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let row = store::find(&mut *state.db.read().await?, &scope, &resource_type, &id).await?;
     row.map(wire).map(Json).ok_or_else(|| missing(&id))
 }
@@ -110,18 +109,20 @@ async fn patch(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, resource_type, id)): Path<(String, String, String)>,
-    Body(change): Body<PatchResourceClass>,
+    Body(patch): Body<PatchResourceClass>,
 ) -> Result<Json<ResourceClass>> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let row = store::find(&mut tx, &scope, &resource_type, &id).await?;
-    let mut row = row.ok_or_else(|| missing(&id))?;
-    row.description = change.description;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let row = store::find(&mut change, &scope, &resource_type, &id).await?;
+    let before = row.ok_or_else(|| missing(&id))?;
+    let mut row = before.clone();
+    row.description = patch.description;
     row.updated_at = state.now();
     row.updated_by = caller.id().to_owned();
-    store::update(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
-    Ok(Json(wire(row)))
+    store::update(&mut change, &scope, &row).await?;
+    let (before, after) = (wire(before), wire(row));
+    change.commit(StatusCode::OK, Effect::changed(&before, &after)).await?;
+    Ok(Json(after))
 }
 
 /// Removes a class.
@@ -135,12 +136,12 @@ async fn delete(
     caller: Caller,
     Path((org, resource_type, id)): Path<(String, String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    if !store::delete(&mut tx, &scope, &resource_type, &id).await? {
-        return Err(missing(&id));
-    }
-    commit(tx).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let row = store::find(&mut change, &scope, &resource_type, &id).await?;
+    let row = row.ok_or_else(|| missing(&id))?;
+    store::delete(&mut change, &scope, &resource_type, &id).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&wire(row))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

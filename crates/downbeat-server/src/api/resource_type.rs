@@ -13,7 +13,7 @@ use downbeat_core::{
     resource_type::{Catalogue, ResourceType as Core},
 };
 use downbeat_store::{
-    AnyConnection, OrgScope, Tx, commit,
+    AnyConnection, OrgScope, Tx,
     resource_type::{self as store, StoredType as Row},
 };
 use serde::Deserialize;
@@ -23,6 +23,7 @@ use super::common::{check_grammar, check_schema};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::{Change, Effect},
     extract::{Body, Path},
     problem::short,
 };
@@ -43,7 +44,7 @@ async fn list(
     caller: Caller,
     Path(org): Path<String>,
 ) -> Result<Json<Vec<ResourceType>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let catalogue = catalogue(&mut *state.db.read().await?, &scope).await?;
     Ok(Json(catalogue.iter().map(wire).collect()))
 }
@@ -64,7 +65,7 @@ async fn create(
     Path(org): Path<String>,
     Body(new): Body<CreateResourceType>,
 ) -> Result<Json<ResourceType>> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     let resource_type = ResourceType {
         r#type: new.r#type,
         name: new.name.unwrap_or_default(),
@@ -79,13 +80,13 @@ async fn create(
     check_schema("/inputs_schema", &resource_type.inputs_schema)?;
     check_schema("/outputs_schema", &resource_type.outputs_schema)?;
     let row = row(&resource_type)?;
-    let mut tx = state.db.write().await?;
-    if store::find(&mut tx, &scope, &row.resource_type).await?.is_some() {
+    let mut change = caller.change(&state, &scope).await?;
+    if store::find(&mut change, &scope, &row.resource_type).await?.is_some() {
         let id = &row.resource_type;
         return Err(Problem::conflict(format!("The resource type `{id}` exists already.")));
     }
-    store::create(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
+    store::create(&mut change, &scope, &row).await?;
+    change.commit(StatusCode::OK, Effect::created(&resource_type)).await?;
     Ok(Json(resource_type))
 }
 
@@ -100,20 +101,20 @@ async fn put(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
-    Body(change): Body<UpdateResourceType>,
+    Body(new): Body<UpdateResourceType>,
 ) -> Result<Json<ResourceType>> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    find_own(&mut tx, &scope, &id).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let old = find_own(&mut change, &scope, &id).await?;
     let resource_type = ResourceType {
         r#type: id,
-        name: change.name.unwrap_or_default(),
-        category: change.category.unwrap_or_default(),
-        r#use: change.r#use,
-        inputs_schema: change.inputs_schema.unwrap_or_default(),
-        outputs_schema: change.outputs_schema.unwrap_or_default(),
+        name: new.name.unwrap_or_default(),
+        category: new.category.unwrap_or_default(),
+        r#use: new.r#use,
+        inputs_schema: new.inputs_schema.unwrap_or_default(),
+        outputs_schema: new.outputs_schema.unwrap_or_default(),
     };
-    update(tx, &scope, resource_type).await
+    update(change, &scope, &old, resource_type).await
 }
 
 /// Changes parts of a resource type.
@@ -127,20 +128,21 @@ async fn patch(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
-    Body(change): Body<PatchResourceType>,
+    Body(patch): Body<PatchResourceType>,
 ) -> Result<Json<ResourceType>> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let old = find_own(&mut tx, &scope, &id).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let before = find_own(&mut change, &scope, &id).await?;
+    let old = before.clone();
     let resource_type = ResourceType {
         r#type: id,
-        name: change.name.unwrap_or(old.name),
-        category: change.category.unwrap_or(old.category),
-        r#use: change.r#use.unwrap_or(old.r#use),
-        inputs_schema: change.inputs_schema.unwrap_or(old.inputs_schema),
-        outputs_schema: change.outputs_schema.unwrap_or(old.outputs_schema),
+        name: patch.name.unwrap_or(old.name),
+        category: patch.category.unwrap_or(old.category),
+        r#use: patch.r#use.unwrap_or(old.r#use),
+        inputs_schema: patch.inputs_schema.unwrap_or(old.inputs_schema),
+        outputs_schema: patch.outputs_schema.unwrap_or(old.outputs_schema),
     };
-    update(tx, &scope, resource_type).await
+    update(change, &scope, &before, resource_type).await
 }
 
 /// Removes a resource type that no definition is for.
@@ -154,17 +156,17 @@ async fn delete(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    find_own(&mut tx, &scope, &id).await?;
-    let definitions = store::definitions(&mut tx, &scope, &id).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let old = find_own(&mut change, &scope, &id).await?;
+    let definitions = store::definitions(&mut change, &scope, &id).await?;
     if !definitions.is_empty() {
         return Err(Problem::invalid(format!("The resource type `{id}` is in use."))
             .with_hint("Delete its definitions first.")
             .with_detail("resource_definitions", definitions));
     }
-    store::delete(&mut tx, &scope, &id).await?;
-    commit(tx).await?;
+    store::delete(&mut change, &scope, &id).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&old)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -213,15 +215,16 @@ async fn find_own(tx: &mut Tx, scope: &OrgScope, id: &str) -> Result<ResourceTyp
 }
 
 async fn update(
-    mut tx: Tx,
+    mut change: Change,
     scope: &OrgScope,
+    old: &ResourceType,
     resource_type: ResourceType,
 ) -> Result<Json<ResourceType>> {
     check_use(&resource_type.r#use)?;
     check_schema("/inputs_schema", &resource_type.inputs_schema)?;
     check_schema("/outputs_schema", &resource_type.outputs_schema)?;
-    store::update(&mut tx, scope, &row(&resource_type)?).await?;
-    commit(tx).await?;
+    store::update(&mut change, scope, &row(&resource_type)?).await?;
+    change.commit(StatusCode::OK, Effect::changed(old, &resource_type)).await?;
     Ok(Json(resource_type))
 }
 

@@ -33,7 +33,13 @@ async fn convert(
     Path(org): Path<String>,
     Body(request): Body<ConvertScore>,
 ) -> Result<Json<ConvertedScore>> {
-    caller.may_read(&org)?;
+    // A `POST` that changes nothing.
+    caller.scope(&org)?;
+    converted(request).map(Json)
+}
+
+/// What a Score file asks for, or 400 with all that is wrong with it.
+pub(super) fn converted(request: ConvertScore) -> Result<ConvertedScore> {
     let properties = request.property_overrides.unwrap_or_default();
     let options = Options {
         overrides: request
@@ -58,7 +64,7 @@ async fn convert(
     let converted =
         downbeat_score::convert(&source, &options, &NoFiles).map_err(|found| refused(&found))?;
     let module = BTreeMap::from([(converted.name, converted.module)]);
-    Ok(Json(ConvertedScore { modules: object(&module)?, shared: object(&converted.shared)? }))
+    Ok(ConvertedScore { modules: object(&module)?, shared: object(&converted.shared)? })
 }
 
 fn object(value: &impl Serialize) -> Result<JsonMap> {

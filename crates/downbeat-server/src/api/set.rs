@@ -4,14 +4,14 @@
 //! string, not the common body: the descriptions of the operations say so, and [`crate::router`]
 //! acts on it.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::{
     delta::{DeltaRequest, PlainDelta},
     set::{ResourceInputs, Set, SetOrDelta},
 };
 use downbeat_core::{Delta, DeploymentSet, Module, Resource, delta as core, graph};
 use downbeat_store::{
-    AnyConnection, AppScope, commit,
+    AnyConnection, AppScope,
     set::{self as store, StoredSet},
 };
 use serde::Deserialize;
@@ -22,6 +22,7 @@ use super::{application, delta};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path, Query},
 };
 
@@ -50,7 +51,7 @@ async fn list(
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
 ) -> Result<Json<Vec<Set>>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let mut conn = state.db.read().await?;
     application::require(&mut conn, &scope).await?;
     let rows = store::list(&mut conn, &scope).await?;
@@ -83,7 +84,7 @@ async fn get(
     Path((org, app, id)): Path<(String, String, String)>,
     Query(compare): Query<Compare>,
 ) -> Result<Json<SetOrDelta>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let mut conn = state.db.read().await?;
     let set = find(&mut conn, &scope, &id).await?;
     let Some(other) = compare.diff.filter(|other| !other.is_empty()) else {
@@ -111,7 +112,7 @@ async fn diff(
     caller: Caller,
     Path((org, app, id, source)): Path<(String, String, String, String)>,
 ) -> Result<Json<PlainDelta>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let mut conn = state.db.read().await?;
     let set = find(&mut conn, &scope, &id).await?;
     let source = find(&mut conn, &scope, &source).await?;
@@ -140,13 +141,14 @@ async fn apply(
     Path((org, app, id)): Path<(String, String, String)>,
     Body(request): Body<DeltaRequest>,
 ) -> Result<Json<String>> {
-    let scope = caller.may_change(&org)?.app(&app);
-    let change = delta::change(&request)?;
-    let mut tx = state.db.write().await?;
-    let base = find(&mut tx, &scope, &id).await?;
-    let content = apply_to(&base, &change)?;
-    let id = store::put(&mut tx, &scope, &content, state.now()).await?;
-    commit(tx).await?;
+    let scope = caller.scope(&org)?.app(&app);
+    let delta = delta::content(&request)?;
+    let mut change = caller.change(&state, scope.in_org()).await?;
+    let base = find(&mut change, &scope, &id).await?;
+    let content = apply_to(&base, &delta)?;
+    let id = store::put(&mut change, &scope, &content, state.now()).await?;
+    let effect = Effect::created(&Set::new(id.clone(), &content));
+    change.commit(StatusCode::OK, effect).await?;
     Ok(Json(id))
 }
 
@@ -167,7 +169,7 @@ async fn resources(
     caller: Caller,
     Path((org, app, id)): Path<(String, String, String)>,
 ) -> Result<Json<Vec<ResourceInputs>>> {
-    let scope = caller.may_read(&org)?.app(&app);
+    let scope = caller.scope(&org)?.app(&app);
     let set = find(&mut *state.db.read().await?, &scope, &id).await?.content;
     let workloads = set.modules.iter().map(|(id, module)| workload_inputs(id, module));
     let private = set.modules.iter().flat_map(|(module, body)| {

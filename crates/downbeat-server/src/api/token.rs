@@ -10,7 +10,7 @@ use downbeat_api::{
     token::{CreateToken, NewToken, TokenInfo},
 };
 use downbeat_store::{
-    AnyConnection, commit,
+    AnyConnection, OrgScope,
     token::{self as store, Token as Row},
     user,
 };
@@ -20,6 +20,7 @@ use crate::{
     AppState, Problem, Result,
     access::{Caller, token_hash},
     bootstrap::new_token,
+    change::Effect,
     extract::{Body, Path},
     problem::short,
 };
@@ -64,8 +65,7 @@ async fn create(
     Path(user): Path<String>,
     Body(new): Body<CreateToken>,
 ) -> Result<Json<NewToken>> {
-    let mut tx = state.db.write().await?;
-    let owner = allow(&mut tx, &caller, &user).await?;
+    let (owner, log) = allow(&mut *state.db.read().await?, &caller, &user).await?;
     if new.id.trim().is_empty() || new.id.len() > LONGEST_ID {
         return Err(Problem::invalid(format!(
             "The id of a token has 1 to {LONGEST_ID} characters."
@@ -82,7 +82,8 @@ async fn create(
     if new.expires_at.is_some_and(|end| end.0 <= now && end.0.as_second() > YEAR_ONE_ENDS) {
         return Err(Problem::invalid("`expires_at` is in the past."));
     }
-    if store::find(&mut tx, &user, &new.id).await?.is_some() {
+    let mut change = caller.change(&state, &log).await?;
+    if store::find(&mut change, &user, &new.id).await?.is_some() {
         let id = short(&new.id);
         return Err(Problem::conflict(format!("The user has a token with id `{id}` already.")));
     }
@@ -96,9 +97,10 @@ async fn create(
         expires_at: new.expires_at.map(|end| end.0).filter(|end| end.as_second() > YEAR_ONE_ENDS),
     };
     let token = new_token()?;
-    store::create(&mut tx, &row, &token_hash(token.expose())).await?;
-    commit(tx).await?;
-    Ok(Json(NewToken { token: token.expose().to_owned(), r#type: row.kind }))
+    store::create(&mut change, &row, &token_hash(token.expose())).await?;
+    let answer = NewToken { token: token.expose().to_owned(), r#type: row.kind.clone() };
+    change.commit(StatusCode::OK, Effect::created(&wire(row))).await?;
+    Ok(Json(answer))
 }
 
 /// Shows a token, without the secret part.
@@ -129,33 +131,39 @@ async fn delete(
     caller: Caller,
     Path((user, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let mut tx = state.db.write().await?;
-    allow(&mut tx, &caller, &user).await?;
-    if !store::delete(&mut tx, &user, &id).await? {
-        return Err(Problem::not_found("token", &id));
-    }
-    commit(tx).await?;
+    let (_, log) = allow(&mut *state.db.read().await?, &caller, &user).await?;
+    let mut change = caller.change(&state, &log).await?;
+    let row = store::find(&mut change, &user, &id).await?;
+    let row = row.ok_or_else(|| Problem::not_found("token", &id))?;
+    store::delete(&mut change, &user, &id).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&wire(row))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Go clients write "never" as the first second of year 1.
 const YEAR_ONE_ENDS: i64 = -62_104_060_800;
 
-async fn allow(conn: &mut AnyConnection, caller: &Caller, id: &str) -> Result<user::User> {
+/// The user whose tokens are asked for, and whose log changes to them are written to.
+async fn allow(
+    conn: &mut AnyConnection,
+    caller: &Caller,
+    id: &str,
+) -> Result<(user::User, OrgScope)> {
     if caller.id() == id {
-        return Ok(caller.user().clone());
+        return Ok((caller.user().clone(), caller.own_log()));
     }
     for scope in caller.orgs(Action::ChangePlatform) {
         if let Some(member) = user::member(conn, &scope, "", id).await?
             && member.user.kind == "service"
         {
-            return Ok(member.user);
+            return Ok((member.user, scope));
         }
     }
     Err(Problem::forbidden(format!("You may not manage the tokens of the user `{}`.", short(id))))
 }
 
-fn wire(row: Row) -> TokenInfo {
+/// A token as it is shown, without the secret part.
+pub(crate) fn wire(row: Row) -> TokenInfo {
     TokenInfo {
         id: row.id,
         r#type: row.kind,

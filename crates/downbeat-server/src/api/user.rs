@@ -1,9 +1,10 @@
 //! `/orgs/{orgId}/users`: who has a role in the organization.
 
 use axum::{Json, extract::State, http::StatusCode};
+use downbeat_access::Action;
 use downbeat_api::user::{CreateServiceUser, PatchRole, User, UserRole};
 use downbeat_store::{
-    AnyConnection, OrgScope, commit,
+    AnyConnection, OrgScope,
     user::{self as store, Member, User as Row},
 };
 use serde::Deserialize;
@@ -14,6 +15,7 @@ use super::check_name;
 use crate::{
     AppState, Problem, Result,
     access::{ADMINISTRATOR, Caller},
+    change::Effect,
     extract::{Body, Path, Query},
     state::new_id,
 };
@@ -57,7 +59,7 @@ async fn list(
     Path(org): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<UserRole>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let members = store::members(&mut *state.db.read().await?, &scope, "").await?;
     Ok(Json(members.into_iter().filter(|member| filter.admits(member)).map(wire).collect()))
 }
@@ -75,9 +77,10 @@ async fn create(
     Path(org): Path<String>,
     Body(new): Body<CreateServiceUser>,
 ) -> Result<Json<User>> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     check_name(&new.name)?;
     check_role(&new.role)?;
+    only_by_administrators(&caller, &scope, &[&new.role])?;
     let now = state.now();
     let row = Row {
         id: new_id(now),
@@ -86,17 +89,13 @@ async fn create(
         email: new.email.filter(|email| !email.is_empty()),
         created_at: now,
     };
-    let mut tx = state.db.write().await?;
-    store::create(&mut tx, &row).await?;
-    store::set_role(&mut tx, &scope, "", &row.id, &new.role).await?;
-    commit(tx).await?;
-    Ok(Json(User {
-        id: row.id,
-        name: row.name,
-        email: row.email,
-        r#type: row.kind,
-        created_at: row.created_at.into(),
-    }))
+    let mut change = caller.change(&state, &scope).await?;
+    store::create(&mut change, &row).await?;
+    store::set_role(&mut change, &scope, "", &row.id, &new.role).await?;
+    let member = wire(Member { user: row, role: new.role });
+    change.commit(StatusCode::OK, Effect::created(&member)).await?;
+    let UserRole { id, name, email, r#type, created_at, .. } = member;
+    Ok(Json(User { id, name, email, r#type, created_at }))
 }
 
 /// Shows a user's role in the organization. As in v1, a user without one is answered 403.
@@ -110,7 +109,7 @@ async fn get(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<Json<UserRole>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let member = store::member(&mut *state.db.read().await?, &scope, "", &id).await?;
     let unknown = || {
         let id = crate::problem::short(&id);
@@ -130,19 +129,22 @@ async fn patch(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
-    Body(change): Body<PatchRole>,
+    Body(patch): Body<PatchRole>,
 ) -> Result<Json<UserRole>> {
-    let scope = caller.may_change(&org)?;
-    check_role(&change.role)?;
-    let mut tx = state.db.write().await?;
-    let mut member = require(&mut tx, &scope, &id).await?;
-    if change.role != ADMINISTRATOR {
-        keep_an_administrator(&mut tx, &scope, &member).await?;
+    let scope = caller.scope(&org)?;
+    check_role(&patch.role)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let member = require(&mut change, &scope, &id).await?;
+    only_by_administrators(&caller, &scope, &[&member.role, &patch.role])?;
+    if patch.role != ADMINISTRATOR {
+        keep_an_administrator(&mut change, &scope, &member).await?;
     }
-    store::set_role(&mut tx, &scope, "", &id, &change.role).await?;
-    commit(tx).await?;
-    member.role = change.role;
-    Ok(Json(wire(member)))
+    store::set_role(&mut change, &scope, "", &id, &patch.role).await?;
+    let before = wire(member);
+    let mut after = before.clone();
+    after.role = patch.role;
+    change.commit(StatusCode::OK, Effect::changed(&before, &after)).await?;
+    Ok(Json(after))
 }
 
 /// Removes a user from the organization. A service user is gone altogether.
@@ -156,20 +158,30 @@ async fn delete(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let member = require(&mut tx, &scope, &id).await?;
-    keep_an_administrator(&mut tx, &scope, &member).await?;
-    store::remove_roles(&mut tx, &scope, &id).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let member = require(&mut change, &scope, &id).await?;
+    only_by_administrators(&caller, &scope, &[&member.role])?;
+    keep_an_administrator(&mut change, &scope, &member).await?;
+    store::remove_roles(&mut change, &scope, &id).await?;
     if member.user.kind == SERVICE {
-        store::delete(&mut tx, &id).await?;
+        store::delete(&mut change, &id).await?;
     }
-    commit(tx).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&wire(member))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn require(conn: &mut AnyConnection, scope: &OrgScope, id: &str) -> Result<Member> {
     store::member(conn, scope, "", id).await?.ok_or_else(|| Problem::not_found("user", id))
+}
+
+/// Whoever manages users would otherwise give themselves any role.
+fn only_by_administrators(caller: &Caller, scope: &OrgScope, roles: &[&str]) -> Result<()> {
+    if !roles.contains(&ADMINISTRATOR) || caller.may(scope, Action::ChangePlatform) {
+        return Ok(());
+    }
+    Err(Problem::forbidden("Only an administrator gives or takes the role `administrator`.")
+        .with_hint("Ask an administrator of the organization."))
 }
 
 /// An organization whose last human administrator goes could not be administered any more.

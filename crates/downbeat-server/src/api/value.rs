@@ -12,7 +12,7 @@ use downbeat_api::{
 };
 use downbeat_core::{Code, Secret, id::Grammar};
 use downbeat_store::{
-    AnyConnection, Tx, commit,
+    AnyConnection, Tx,
     value::{self as store, Level, Value as Row},
 };
 use jiff::Timestamp;
@@ -27,6 +27,7 @@ use super::{
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path},
     problem::short,
     state::Version,
@@ -55,7 +56,7 @@ async fn list_app(
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
 ) -> Result<Json<Vec<SharedValue>>> {
-    list(&state, &Level::app(&caller.may_read(&org)?.app(&app))).await
+    list(&state, &Level::app(&caller.scope(&org)?.app(&app))).await
 }
 
 /// Lists the values of an environment: those of the application, and what overrides them.
@@ -69,7 +70,7 @@ async fn list_env(
     caller: Caller,
     Path((org, app, env)): Path<(String, String, String)>,
 ) -> Result<Json<Vec<SharedValue>>> {
-    list(&state, &Level::env(&caller.may_read(&org)?.app(&app).env(&env))).await
+    list(&state, &Level::env(&caller.scope(&org)?.app(&app).env(&env))).await
 }
 
 /// Creates a value of the application.
@@ -88,7 +89,7 @@ async fn create_app(
     Path((org, app)): Path<(String, String)>,
     Body(new): Body<CreateValue>,
 ) -> Result<(StatusCode, Json<SharedValue>)> {
-    let level = Level::app(&caller.may_change(&org)?.app(&app));
+    let level = Level::app(&caller.scope(&org)?.app(&app));
     create(&state, &caller, &level, new).await
 }
 
@@ -108,7 +109,7 @@ async fn create_env(
     Path((org, app, env)): Path<(String, String, String)>,
     Body(new): Body<CreateValue>,
 ) -> Result<(StatusCode, Json<SharedValue>)> {
-    let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
+    let level = Level::env(&caller.scope(&org)?.app(&app).env(&env));
     create(&state, &caller, &level, new).await
 }
 
@@ -123,7 +124,7 @@ async fn clear_app(
     caller: Caller,
     Path((org, app)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let level = Level::app(&caller.may_change(&org)?.app(&app));
+    let level = Level::app(&caller.scope(&org)?.app(&app));
     clear(&state, &caller, &level).await
 }
 
@@ -138,7 +139,7 @@ async fn clear_env(
     caller: Caller,
     Path((org, app, env)): Path<(String, String, String)>,
 ) -> Result<StatusCode> {
-    let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
+    let level = Level::env(&caller.scope(&org)?.app(&app).env(&env));
     clear(&state, &caller, &level).await
 }
 
@@ -155,7 +156,7 @@ async fn put_app(
     Path((org, app, key)): Path<(String, String, String)>,
     Body(new): Body<PutValue>,
 ) -> Result<Json<SharedValue>> {
-    let level = Level::app(&caller.may_change(&org)?.app(&app));
+    let level = Level::app(&caller.scope(&org)?.app(&app));
     update(&state, &caller, &level, &key, replacing(new)).await
 }
 
@@ -172,7 +173,7 @@ async fn put_env(
     Path((org, app, env, key)): Path<(String, String, String, String)>,
     Body(new): Body<PutValue>,
 ) -> Result<Json<SharedValue>> {
-    let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
+    let level = Level::env(&caller.scope(&org)?.app(&app).env(&env));
     update(&state, &caller, &level, &key, replacing(new)).await
 }
 
@@ -189,7 +190,7 @@ async fn patch_app(
     Path((org, app, key)): Path<(String, String, String)>,
     Body(change): Body<PatchValue>,
 ) -> Result<Json<SharedValue>> {
-    let level = Level::app(&caller.may_change(&org)?.app(&app));
+    let level = Level::app(&caller.scope(&org)?.app(&app));
     update(&state, &caller, &level, &key, patching(change)).await
 }
 
@@ -206,7 +207,7 @@ async fn patch_env(
     Path((org, app, env, key)): Path<(String, String, String, String)>,
     Body(change): Body<PatchValue>,
 ) -> Result<Json<SharedValue>> {
-    let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
+    let level = Level::env(&caller.scope(&org)?.app(&app).env(&env));
     update(&state, &caller, &level, &key, patching(change)).await
 }
 
@@ -221,7 +222,7 @@ async fn delete_app(
     caller: Caller,
     Path((org, app, key)): Path<(String, String, String)>,
 ) -> Result<StatusCode> {
-    let level = Level::app(&caller.may_change(&org)?.app(&app));
+    let level = Level::app(&caller.scope(&org)?.app(&app));
     delete(&state, &caller, &level, &key).await
 }
 
@@ -236,7 +237,7 @@ async fn delete_env(
     caller: Caller,
     Path((org, app, env, key)): Path<(String, String, String, String)>,
 ) -> Result<StatusCode> {
-    let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
+    let level = Level::env(&caller.scope(&org)?.app(&app).env(&env));
     delete(&state, &caller, &level, &key).await
 }
 
@@ -253,13 +254,13 @@ async fn create(
     new: CreateValue,
 ) -> Result<(StatusCode, Json<SharedValue>)> {
     check_grammar(Grammar::ValueKey, "key of a value", "/key", &new.key)?;
-    let mut tx = state.db.write().await?;
-    require_active_level(&mut tx, level).await?;
-    if store::find(&mut tx, level, &new.key).await?.is_some() {
+    let mut change = caller.change(state, level.in_app().in_org()).await?;
+    require_active_level(&mut change, level).await?;
+    if store::find(&mut change, level, &new.key).await?.is_some() {
         return Err(Problem::conflict(format!("The key `{}` exists already.", new.key)));
     }
     let is_secret = new.is_secret.unwrap_or(false);
-    same_secrecy_as_app(&mut tx, level, &new.key, is_secret).await?;
+    same_secrecy_as_app(&mut change, level, &new.key, is_secret).await?;
     let content = Content::of(new.value, new.secret_ref, is_secret)?.ok_or_else(|| {
         Problem::invalid(format!("The value `{}` needs `value` or `secret_ref`.", new.key))
     })?;
@@ -275,11 +276,12 @@ async fn create(
         created_at: now,
         updated_at: now,
     };
-    content.put_into(state, &mut tx, level, &mut row).await?;
-    store::put(&mut tx, level, &row).await?;
-    record(&mut tx, level, Record::new(Action::Create, caller, now)).await?;
-    commit(tx).await?;
-    Ok((StatusCode::CREATED, Json(wire(row, level))))
+    content.put_into(state, &mut change, level, &mut row).await?;
+    store::put(&mut change, level, &row).await?;
+    record(&mut change, level, Record::new(Action::Create, caller, now)).await?;
+    let value = wire(row, level);
+    change.commit(StatusCode::CREATED, Effect::created(&value)).await?;
+    Ok((StatusCode::CREATED, Json(value)))
 }
 
 /// What PUT and PATCH have in common. What is absent stays.
@@ -318,9 +320,10 @@ async fn update(
     key: &str,
     update: Update,
 ) -> Result<Json<SharedValue>> {
-    let mut tx = state.db.write().await?;
-    require_active_level(&mut tx, level).await?;
-    let mut row = require(&mut tx, level, key).await?;
+    let mut change = caller.change(state, level.in_app().in_org()).await?;
+    require_active_level(&mut change, level).await?;
+    let before = require(&mut change, level, key).await?;
+    let mut row = before.clone();
     if update.key.is_some_and(|other| other != key) {
         return Err(Problem::invalid("The key of a value never changes.").at("/key", "changed"));
     }
@@ -337,35 +340,37 @@ async fn update(
         row.description = description;
     }
     if let Some(content) = Content::of(update.value, update.secret_ref, row.is_secret)? {
-        content.put_into(state, &mut tx, level, &mut row).await?;
+        content.put_into(state, &mut change, level, &mut row).await?;
     }
-    store::put(&mut tx, level, &row).await?;
-    record(&mut tx, level, Record::new(Action::Update, caller, now)).await?;
-    commit(tx).await?;
-    Ok(Json(wire(row, level)))
+    store::put(&mut change, level, &row).await?;
+    record(&mut change, level, Record::new(Action::Update, caller, now)).await?;
+    let (before, after) = (wire(before, level), wire(row, level));
+    change.commit(StatusCode::OK, Effect::changed(&before, &after)).await?;
+    Ok(Json(after))
 }
 
 async fn delete(state: &AppState, caller: &Caller, level: &Level, key: &str) -> Result<StatusCode> {
-    let mut tx = state.db.write().await?;
-    require_active_level(&mut tx, level).await?;
-    require(&mut tx, level, key).await?;
-    store::delete(&mut tx, level, key).await?;
-    record(&mut tx, level, Record::new(Action::Delete, caller, state.now())).await?;
-    commit(tx).await?;
+    let mut change = caller.change(state, level.in_app().in_org()).await?;
+    require_active_level(&mut change, level).await?;
+    let row = require(&mut change, level, key).await?;
+    store::delete(&mut change, level, key).await?;
+    record(&mut change, level, Record::new(Action::Delete, caller, state.now())).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&wire(row, level))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn clear(state: &AppState, caller: &Caller, level: &Level) -> Result<StatusCode> {
-    let mut tx = state.db.write().await?;
-    require_active_level(&mut tx, level).await?;
-    let rows = store::list(&mut tx, level).await?;
+    let mut change = caller.change(state, level.in_app().in_org()).await?;
+    require_active_level(&mut change, level).await?;
+    let rows = store::list(&mut change, level).await?;
     for row in &rows {
-        store::delete(&mut tx, level, &row.key).await?;
+        store::delete(&mut change, level, &row.key).await?;
     }
     if !rows.is_empty() {
-        record(&mut tx, level, Record::new(Action::DeleteAll, caller, state.now())).await?;
+        record(&mut change, level, Record::new(Action::DeleteAll, caller, state.now())).await?;
     }
-    commit(tx).await?;
+    let values: Vec<_> = rows.into_iter().map(|row| wire(row, level)).collect();
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&values)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

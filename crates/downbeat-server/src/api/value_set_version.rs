@@ -2,8 +2,8 @@
 //!
 //! A version is what a level shows: the application's values, or an environment's merged view.
 //! Restoring changes the values of that level only; what an environment inherits stays what the
-//! application says today. Purging takes a value out of history for good: out of the named version
-//! and of every other one that shows the same value.
+//! application says today. Purging takes a value out of history for good: out of the named version,
+//! of every other one that shows the same value, and of the audit log.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::value::{Change, SharedValue, Source, ValueSetAction, ValueSetVersion};
 use downbeat_core::{Json as Document, json::sorted};
 use downbeat_store::{
-    AnyConnection, Error, Tx, commit,
+    AnyConnection, Error, Tx, audit,
     value::{self as store, Level, Version as Row},
 };
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ use super::{application, environment, value};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{OptionalBody, Path, Query},
     problem::short,
     state::new_id,
@@ -69,7 +70,7 @@ async fn list_app(
     Path((org, app)): Path<(String, String)>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<ValueSetVersion>>> {
-    list(&state, &Level::app(&caller.may_read(&org)?.app(&app)), filter).await
+    list(&state, &Level::app(&caller.scope(&org)?.app(&app)), filter).await
 }
 
 /// Lists the versions of an environment's values.
@@ -85,7 +86,7 @@ async fn list_env(
     Path((org, app, env)): Path<(String, String, String)>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<ValueSetVersion>>> {
-    list(&state, &Level::env(&caller.may_read(&org)?.app(&app).env(&env)), filter).await
+    list(&state, &Level::env(&caller.scope(&org)?.app(&app).env(&env)), filter).await
 }
 
 /// Shows a version of the application's values.
@@ -99,7 +100,7 @@ async fn get_app(
     caller: Caller,
     Path((org, app, id)): Path<(String, String, String)>,
 ) -> Result<Json<ValueSetVersion>> {
-    get(&state, &Level::app(&caller.may_read(&org)?.app(&app)), &id).await
+    get(&state, &Level::app(&caller.scope(&org)?.app(&app)), &id).await
 }
 
 /// Shows a version of an environment's values.
@@ -113,7 +114,7 @@ async fn get_env(
     caller: Caller,
     Path((org, app, env, id)): Path<(String, String, String, String)>,
 ) -> Result<Json<ValueSetVersion>> {
-    get(&state, &Level::env(&caller.may_read(&org)?.app(&app).env(&env)), &id).await
+    get(&state, &Level::env(&caller.scope(&org)?.app(&app).env(&env)), &id).await
 }
 
 /// Makes the application's values what they were.
@@ -129,7 +130,7 @@ async fn restore_app(
     Path((org, app, id)): Path<(String, String, String)>,
     OptionalBody(action): OptionalBody<ValueSetAction>,
 ) -> Result<Json<ValueSetVersion>> {
-    let level = Level::app(&caller.may_change(&org)?.app(&app));
+    let level = Level::app(&caller.scope(&org)?.app(&app));
     restore(&state, &caller, &level, &id, None, action).await
 }
 
@@ -147,7 +148,7 @@ async fn restore_env(
     Path((org, app, env, id)): Path<(String, String, String, String)>,
     OptionalBody(action): OptionalBody<ValueSetAction>,
 ) -> Result<Json<ValueSetVersion>> {
-    let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
+    let level = Level::env(&caller.scope(&org)?.app(&app).env(&env));
     restore(&state, &caller, &level, &id, None, action).await
 }
 
@@ -164,7 +165,7 @@ async fn restore_key_app(
     Path((org, app, id, key)): Path<(String, String, String, String)>,
     OptionalBody(action): OptionalBody<ValueSetAction>,
 ) -> Result<Json<ValueSetVersion>> {
-    let level = Level::app(&caller.may_change(&org)?.app(&app));
+    let level = Level::app(&caller.scope(&org)?.app(&app));
     restore(&state, &caller, &level, &id, Some(&key), action).await
 }
 
@@ -183,7 +184,7 @@ async fn restore_key_env(
     Path((org, app, env, id, key)): Path<(String, String, String, String, String)>,
     OptionalBody(action): OptionalBody<ValueSetAction>,
 ) -> Result<Json<ValueSetVersion>> {
-    let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
+    let level = Level::env(&caller.scope(&org)?.app(&app).env(&env));
     restore(&state, &caller, &level, &id, Some(&key), action).await
 }
 
@@ -200,7 +201,7 @@ async fn purge_app(
     Path((org, app, id, key)): Path<(String, String, String, String)>,
     OptionalBody(action): OptionalBody<ValueSetAction>,
 ) -> Result<StatusCode> {
-    let level = Level::app(&caller.may_change(&org)?.app(&app));
+    let level = Level::app(&caller.scope(&org)?.app(&app));
     purge(&state, &caller, &level, &id, &key, action).await
 }
 
@@ -219,7 +220,7 @@ async fn purge_env(
     Path((org, app, env, id, key)): Path<(String, String, String, String, String)>,
     OptionalBody(action): OptionalBody<ValueSetAction>,
 ) -> Result<StatusCode> {
-    let level = Level::env(&caller.may_change(&org)?.app(&app).env(&env));
+    let level = Level::env(&caller.scope(&org)?.app(&app).env(&env));
     purge(&state, &caller, &level, &id, &key, action).await
 }
 
@@ -255,9 +256,10 @@ async fn restore(
     key: Option<&str>,
     action: Option<ValueSetAction>,
 ) -> Result<Json<ValueSetVersion>> {
-    let mut tx = state.db.write().await?;
-    require_level(&mut tx, level).await?;
-    let source = require(&mut tx, level, id).await?;
+    let mut change = caller.change(state, level.in_app().in_org()).await?;
+    require_level(&mut change, level).await?;
+    let before = store::newest_version(&mut change, level).await?.map(wire).transpose()?;
+    let source = require(&mut change, level, id).await?;
     let then = content(&source)?;
     if let Some(key) = key
         && !then.contains_key(key)
@@ -266,23 +268,27 @@ async fn restore(
         return Err(Problem::invalid(format!("The version has no value with key `{key}`.")));
     }
     let now = state.now();
-    let present = store::list(&mut tx, level).await?;
+    let present = store::list(&mut change, level).await?;
     let chosen = |other: &str| key.is_none_or(|key| key == other);
     let own = if level.environment().is_some() { Source::Env } else { Source::App };
     for row in present.iter().filter(|row| chosen(&row.key)) {
         if then.get(&row.key).is_none_or(|old| old.source != own) {
-            store::delete(&mut tx, level, &row.key).await?;
+            store::delete(&mut change, level, &row.key).await?;
         }
     }
     for (key, old) in then.into_iter().filter(|(key, old)| chosen(key) && old.source == own) {
         let present = present.iter().find(|row| row.key == key);
         if present.is_none_or(|row| value::wire(row.clone(), level) != old) {
-            store::put(&mut tx, level, &value::row(old, now)).await?;
+            store::put(&mut change, level, &value::row(old, now)).await?;
         }
     }
     let record_of = Record::new(Action::Restore, caller, now).on(&source.id, action);
-    let version = record(&mut tx, level, record_of).await?;
-    commit(tx).await?;
+    let version = record(&mut change, level, record_of).await?;
+    let effect = match &before {
+        Some(before) => Effect::changed(before, &version),
+        None => Effect::created(&version),
+    };
+    change.commit(StatusCode::OK, effect).await?;
     Ok(Json(version))
 }
 
@@ -294,9 +300,9 @@ async fn purge(
     key: &str,
     action: Option<ValueSetAction>,
 ) -> Result<StatusCode> {
-    let mut tx = state.db.write().await?;
-    require_level(&mut tx, level).await?;
-    let source = require(&mut tx, level, id).await?;
+    let mut change = caller.change(state, level.in_app().in_org()).await?;
+    require_level(&mut change, level).await?;
+    let source = require(&mut change, level, id).await?;
     let Some(purged) = content(&source)?.remove(key) else {
         let key = short(key);
         return Err(Problem::invalid(format!("The version has no value with key `{key}`.")));
@@ -306,28 +312,52 @@ async fn purge(
         return Err(Problem::invalid(format!("The value of `{key}` comes from the application."))
             .with_hint("Purge it there."));
     }
-    if value::view(&mut tx, level).await?.get(key) == Some(&purged) {
+    if value::view(&mut change, level).await?.get(key) == Some(&purged) {
         return Err(Problem::invalid(format!("The value of `{key}` is the present one."))
             .with_hint("Change or delete the value first."));
     }
 
     let mut levels = vec![level.clone()];
     if level.environment().is_none() {
-        for env in store::environments(&mut tx, level.in_app()).await? {
+        for env in store::environments(&mut change, level.in_app()).await? {
             levels.push(Level::env(&level.in_app().env(&env)));
         }
     }
     for level in levels {
-        for row in store::versions(&mut tx, &level).await? {
+        for row in store::versions(&mut change, &level).await? {
             if let Some(row) = without(row, key, &purged)? {
-                store::rewrite_version(&mut tx, level.in_app(), &row).await?;
+                store::rewrite_version(&mut change, level.in_app(), &row).await?;
             }
         }
     }
     let record_of = Record::new(Action::Purge, caller, state.now()).on(&source.id, action);
-    record(&mut tx, level, record_of).await?;
-    commit(tx).await?;
+    record(&mut change, level, record_of).await?;
+    let purged = if purged.is_secret {
+        purged
+    } else {
+        let said = json!(purged);
+        let goes = |entry: &audit::Change, document: &audit::Document| {
+            entry.path.contains("/value") && shows(&document.json(), &said)
+        };
+        audit::leave_out(&mut change, level.in_app().in_org(), goes).await?;
+        SharedValue { value: "***".to_owned(), ..purged }
+    };
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&purged)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether a document of the audit log shows the purged value anywhere.
+fn shows(document: &Document, purged: &Document) -> bool {
+    let is_same =
+        |name: &&str| document.get(name).is_some_and(|said| Some(said) == purged.get(name));
+    match document {
+        Document::Object(members) => {
+            ["key", "value", "created_at"].iter().all(is_same)
+                || members.values().any(|below| shows(below, purged))
+        }
+        Document::Array(items) => items.iter().any(|below| shows(below, purged)),
+        _ => false,
+    }
 }
 
 /// The version without the purged value; nothing when it does not show it.

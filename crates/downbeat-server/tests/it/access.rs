@@ -223,6 +223,24 @@ async fn an_application_belongs_to_who_made_it_and_is_seen_by_its_members() {
 }
 
 #[tokio::test]
+async fn only_administrators_make_administrators() {
+    let server = Server::start().await;
+    let manager = server.with_role("manager").await;
+    let users = "/orgs/acme/users";
+    let robot = json!({ "name": "Robot", "role": "administrator" });
+    let _ = manager.post(users, robot.clone()).await.refused(403, "API-403");
+    let made = server.admin().post(users, robot).await.json(200);
+    let robot = format!("{users}/{}", made["id"].as_str().unwrap());
+    let _ = manager.patch(&robot, json!({ "role": "member" })).await.refused(403, "API-403");
+    let _ = manager.delete(&robot).await.refused(403, "API-403");
+    let me = manager.get("/current-user").await.json(200)["id"].as_str().unwrap().to_owned();
+    let promotion = json!({ "role": "administrator" });
+    let _ = manager.patch(&format!("{users}/{me}"), promotion).await.refused(403, "API-403");
+    server.admin().patch(&robot, json!({ "role": "member" })).await.is(200);
+    manager.delete(&robot).await.is(204);
+}
+
+#[tokio::test]
 async fn a_role_that_is_taken_is_gone_at_once() {
     let server = Server::start().await;
     let admin = server.admin();

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use downbeat_core::{Code, resolve::Outputs};
 use downbeat_engine::{
-    Delivered, Journal, NodeRecord,
+    Delivered, Driver, DriverError, Drivers, Journal, NodeRecord, PureDriver, Request, Response,
+    memory::{self, MemorySecrets},
     port::{Again, DeploymentError, Ended, NodeError, NodeResult, Phase, Removals},
-    run,
+    run::{self, Ports},
 };
 use downbeat_store::{commit, installation, journal::SqlJournal};
 use downbeat_testkit::Server;
@@ -63,6 +64,34 @@ async fn provision(server: &Server, ended: Ended) {
     let records: Vec<_> = (0..count).map(node).collect();
     journal.record(&lease, &row, &records).await.unwrap();
     journal.finish(&lease, &ended).await.unwrap();
+}
+
+/// Works through the waiting deployment as the engine does, with drivers that put out what they are
+/// given, and without any target.
+pub(crate) async fn really(server: &Server) {
+    let journal = Arc::new(journal(server).await);
+    let lease = Journal::claim(&*journal).await.unwrap().expect("a deployment that waits");
+    let echo = || Driver::Pure(Arc::new(Echo));
+    let by_type = ["humanitec/echo", "humanitec/template"].map(|name| (name.to_owned(), echo()));
+    let drivers = Drivers { by_type: by_type.into(), ..Drivers::default() };
+    let secrets = Arc::new(MemorySecrets::new("test"));
+    let ports = Ports {
+        removals: journal.clone(),
+        journal: journal.clone(),
+        ..memory::ports(drivers, secrets, b"a test".to_vec())
+    };
+    run::run(&ports, &lease).await.unwrap();
+}
+
+/// Puts out its inputs, and what every namespace needs.
+struct Echo;
+
+impl PureDriver for Echo {
+    fn compute(&self, request: &Request<'_>) -> Result<Response, DriverError> {
+        let mut values = request.values.as_object().cloned().unwrap_or_default();
+        values.insert("namespace".to_owned(), json!("shop-dev"));
+        Ok(Response { values, ..Response::default() })
+    }
 }
 
 /// Ends the waiting deployment as failed.

@@ -1,6 +1,8 @@
 //! The integration tests of the binary: sessions of a user, and what happens when a process dies.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod graph_patterns;

@@ -6,7 +6,7 @@ use downbeat_api::definition::{
 };
 use downbeat_core::{Criteria, matching};
 use downbeat_store::{
-    OrgScope, Tx, commit,
+    OrgScope, Tx,
     definition::{self as store, Whole},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +16,7 @@ use super::{Force, changes, find};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path, Query},
     state::new_id,
 };
@@ -43,13 +44,14 @@ async fn create(
     Path((org, def)): Path<(String, String)>,
     Body(new): Body<CreateMatchingCriteria>,
 ) -> Result<Json<MatchingCriteria>> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let resource_type = find(&mut tx, &scope, &def, false).await?.definition.resource_type;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let resource_type = find(&mut change, &scope, &def, false).await?.definition.resource_type;
     let criteria = read(new, new_id(state.now()));
-    add(&mut tx, &scope, &def, &resource_type, &criteria).await?;
-    commit(tx).await?;
-    Ok(Json(wire(criteria)))
+    add(&mut change, &scope, &def, &resource_type, &criteria).await?;
+    let criteria = wire(criteria);
+    change.commit(StatusCode::OK, Effect::created(&criteria)).await?;
+    Ok(Json(criteria))
 }
 
 /// Replaces all matching criteria of a definition. Those that stay keep their ids.
@@ -71,9 +73,11 @@ async fn put(
     Path((org, def)): Path<(String, String)>,
     Body(wanted): Body<Vec<CreateMatchingCriteria>>,
 ) -> Result<Json<Vec<MatchingCriteria>>> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let Whole { definition, criteria: mut known, .. } = find(&mut tx, &scope, &def, false).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let Whole { definition, criteria: mut known, .. } =
+        find(&mut change, &scope, &def, false).await?;
+    let before: Vec<_> = known.iter().cloned().map(wire).collect();
     let mut kept = Vec::new();
     let mut new = Vec::new();
     for wanted in wanted {
@@ -84,16 +88,17 @@ async fn put(
         }
     }
     for gone in &known {
-        store::delete_criteria(&mut tx, &scope, &def, &gone.id).await?;
+        store::delete_criteria(&mut change, &scope, &def, &gone.id).await?;
     }
     let now = state.now();
     for (place, mut criteria) in (0..).zip(new) {
         criteria.id = id(now, place);
-        add(&mut tx, &scope, &def, &definition.resource_type, &criteria).await?;
+        add(&mut change, &scope, &def, &definition.resource_type, &criteria).await?;
         kept.push(criteria);
     }
-    commit(tx).await?;
-    Ok(Json(kept.into_iter().map(wire).collect()))
+    let after: Vec<_> = kept.into_iter().map(wire).collect();
+    change.commit(StatusCode::OK, Effect::changed(&before, &after)).await?;
+    Ok(Json(after))
 }
 
 /// Removes a matching criteria.
@@ -114,17 +119,16 @@ async fn delete(
     Path((org, def, id)): Path<(String, String, String)>,
     Query(Force { force }): Query<Force>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let whole = find(&mut tx, &scope, &def, false).await?;
-    if !whole.criteria.iter().any(|criteria| criteria.id == id) {
-        return Err(Problem::not_found("matching criteria", &id));
-    }
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let whole = find(&mut change, &scope, &def, false).await?;
+    let criteria = whole.criteria.into_iter().find(|criteria| criteria.id == id);
+    let criteria = criteria.ok_or_else(|| Problem::not_found("matching criteria", &id))?;
     if !force {
-        changes::refuse(&mut tx, &scope, &def, Some(&id)).await?;
+        changes::refuse(&mut change, &scope, &def, Some(&id)).await?;
     }
-    store::delete_criteria(&mut tx, &scope, &def, &id).await?;
-    commit(tx).await?;
+    store::delete_criteria(&mut change, &scope, &def, &id).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&wire(criteria))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::definition::{ArchiveDefinitionVersion, ResourceDefinitionVersion};
 use downbeat_store::{
-    AnyConnection, OrgScope, commit,
+    AnyConnection, OrgScope,
     definition::{self as store, StoredDefinition, Version as Row},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -12,6 +12,7 @@ use super::{Deleted, find, inputs, provision};
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{OptionalBody, Path, Query},
 };
 
@@ -35,7 +36,7 @@ async fn list(
     Path((org, def)): Path<(String, String)>,
     Query(Deleted { deleted }): Query<Deleted>,
 ) -> Result<Json<Vec<ResourceDefinitionVersion>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let mut conn = state.db.read().await?;
     let definition = find(&mut conn, &scope, &def, deleted).await?.definition;
     let rows = store::versions(&mut conn, &scope, &def).await?;
@@ -53,7 +54,7 @@ async fn get(
     caller: Caller,
     Path((org, def, id)): Path<(String, String, String)>,
 ) -> Result<Json<ResourceDefinitionVersion>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let mut conn = state.db.read().await?;
     let (definition, row) = find_version(&mut conn, &scope, &def, &id).await?;
     Ok(Json(wire(&org, &definition, row)))
@@ -70,15 +71,18 @@ async fn promote(
     caller: Caller,
     Path((org, def, id)): Path<(String, String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let (_, row) = find_version(&mut tx, &scope, &def, &id).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let (definition, row) = find_version(&mut change, &scope, &def, &id).await?;
     if row.archived {
         return Err(Problem::invalid(format!("The version `{id}` is archived."))
             .with_hint("Bring it back with `…/actions/archive` `{\"archived\": false}` first."));
     }
-    store::activate(&mut tx, &scope, &def, &id, state.now(), caller.id()).await?;
-    commit(tx).await?;
+    store::activate(&mut change, &scope, &def, &id, state.now(), caller.id()).await?;
+    let before = wire(&org, &definition, row);
+    let (definition, row) = find_version(&mut change, &scope, &def, &id).await?;
+    let after = wire(&org, &definition, row);
+    change.commit(StatusCode::NO_CONTENT, Effect::changed(&before, &after)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -95,16 +99,19 @@ async fn archive(
     Path((org, def, id)): Path<(String, String, String)>,
     OptionalBody(body): OptionalBody<ArchiveDefinitionVersion>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     let archived = body.unwrap_or_default().archived.unwrap_or(true);
-    let mut tx = state.db.write().await?;
-    let (definition, _) = find_version(&mut tx, &scope, &def, &id).await?;
+    let mut change = caller.change(&state, &scope).await?;
+    let (definition, row) = find_version(&mut change, &scope, &def, &id).await?;
     if archived && definition.active_version_id == id {
         return Err(Problem::invalid(format!("The version `{id}` is in use."))
             .with_hint("Promote another version, then archive this one."));
     }
-    store::archive(&mut tx, &scope, &def, &id, archived).await?;
-    commit(tx).await?;
+    store::archive(&mut change, &scope, &def, &id, archived).await?;
+    let before = wire(&org, &definition, row);
+    let mut after = before.clone();
+    after.archived = archived;
+    change.commit(StatusCode::NO_CONTENT, Effect::changed(&before, &after)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -120,7 +127,12 @@ async fn find_version(
     Ok((definition, row))
 }
 
-fn wire(org: &str, definition: &StoredDefinition, row: Row) -> ResourceDefinitionVersion {
+/// A version as it is shown.
+pub(super) fn wire(
+    org: &str,
+    definition: &StoredDefinition,
+    row: Row,
+) -> ResourceDefinitionVersion {
     ResourceDefinitionVersion {
         org_id: org.to_owned(),
         r#type: definition.resource_type.clone(),
