@@ -920,6 +920,13 @@ fn probes() {
     let bare = one(json!({"type": "http", "port": 1})).container();
     assert_eq!(bare["livenessProbe"], json!({"httpGet": {"path": "/", "port": 1}}));
     assert_eq!(one(json!({})).container().get("livenessProbe"), None);
+    // Another type was laid over it; what the first one had is not left in the probe.
+    let changed = one(json!({"type": "command", "command": ["ls"], "path": "/", "port": 1,
+        "headers": {"X": "y"}, "scheme": "HTTP", "host": "h", "service": "s", "periodSeconds": 3}));
+    assert_eq!(
+        changed.container()["livenessProbe"],
+        json!({"exec": {"command": ["ls"]}, "periodSeconds": 3})
+    );
 
     for (probe, pointer, message) in [
         (json!({"type": "htpp"}), "/type", "is of the unknown type `htpp`"),
