@@ -1333,6 +1333,14 @@ fn mistakes_elsewhere() {
 }
 
 #[test]
+fn what_says_nothing_disturbs_no_profile() {
+    let hollow = json!({"deployment": {"annotations": null, "labels": {}}, "schedules": {}});
+    assert_eq!(case(with(hollow)).profile("humanitec/default-job").objects().len(), 1);
+    let asked = json!({"deployment": {"annotations": {"a": "b"}}});
+    assert_eq!(case(with(asked)).profile("humanitec/default-job").errors().len(), 1);
+}
+
+#[test]
 fn mistakes_in_schedules() {
     let job = |spec: Json| case(with(spec)).profile("humanitec/default-cronjob");
     insta::assert_snapshot!(job(json!({"schedules": {}})).report(), @r#"
