@@ -204,6 +204,7 @@ async fn run(server: &Server, files: &[File], file: &File, case: &Case) -> Vec<S
     graph(&mut comparison, &promise.graph, &run);
     let before = Made::of(&run, &world.secrets).await;
     before.compare(&mut comparison, case, &run);
+    before.placed(&mut comparison, &world.key, &run);
     if setting.twice {
         let again = Made::of(&world.run().await, &world.secrets).await;
         if before != again {
@@ -388,6 +389,62 @@ impl Made {
         match &run.objects {
             Some(Err(error)) => comparison.deviations.push(format!("objects: {error}")),
             _ => self.keeps_secrets(comparison, &promise.outputs, run),
+        }
+    }
+
+    /// Every manifest is where its location says: among the objects, or in the pods of the workloads
+    /// that need the resource, and in no others.
+    fn placed(&self, comparison: &mut Comparison, key: &ResourceKey, run: &Run) {
+        if !matches!(run.objects, Some(Ok(_))) {
+            return;
+        }
+        let workloads: Vec<(&str, bool)> = run
+            .graph
+            .nodes
+            .iter()
+            .filter(|node| &*node.key.resource_type == "workload")
+            .map(|node| {
+                let needed =
+                    node.depends_on.iter().map(|(at, _)| &run.graph.node(*at).unwrap().key);
+                let needs = node.key == *key || needed.into_iter().any(|needed| needed == key);
+                (node.key.id.strip_prefix("modules.").unwrap(), needs)
+            })
+            .collect();
+        for manifest in &self.manifests {
+            let data = &manifest["data"];
+            let location = manifest["location"].as_str().unwrap();
+            let list = match location {
+                "containers" | "volumes" => location,
+                _ => {
+                    let name = data["metadata"]["name"].as_str().unwrap();
+                    let title = format!("{} {name}", data["kind"].as_str().unwrap());
+                    // These two belong to no namespace, wherever they are put.
+                    let is_global =
+                        ["PersistentVolume", "Namespace"].iter().any(|kind| data["kind"] == *kind);
+                    let namespace = match location {
+                        "namespace" if !is_global => run.namespace.clone(),
+                        _ => data["metadata"]["namespace"].clone(),
+                    };
+                    let found =
+                        self.objects.get(&title).map(|object| &object["metadata"]["namespace"]);
+                    if found != Some(&namespace) {
+                        comparison
+                            .deviations
+                            .push(format!("{title} has to be in {namespace}, and is in {found:?}"));
+                    }
+                    continue;
+                }
+            };
+            for (workload, needs) in &workloads {
+                let pod =
+                    &self.objects[&format!("Deployment {workload}")]["spec"]["template"]["spec"];
+                let items = pod[list].as_array().into_iter().flatten();
+                let is_there = items.into_iter().any(|item| item["name"] == data["name"]);
+                if is_there != *needs {
+                    let name = &data["name"];
+                    comparison.deviations.push(format!("{list}: {name} in {workload}: {is_there}"));
+                }
+            }
         }
     }
 

@@ -27,7 +27,7 @@
 //! stored: {path: text}           # what is in secret stores, by reference
 //! accounts: {id: {type: aws, credentials: {}}}
 //! resource: dns#shared.site      # what is looked at; a class that is left out is `default`
-//! twice: true                    # deployed again, nothing changes
+//! twice: false                   # deployed again, it may be another
 //! unknown: {uid: "####"}         # parts that nobody promises: `#` is a digit, `*` is any text
 //!
 //! outputs: {}                    # exactly these; what is left out has to be empty
@@ -239,7 +239,7 @@ impl Members {
             stored: self.texts("stored"),
             accounts,
             resource: self.text("resource").map(|text| key(&text)),
-            twice: self.take("twice").is_some_and(|twice| twice == true),
+            twice: self.take("twice").is_none_or(|twice| twice == true),
         };
         let promise = Promise {
             unknown: self.texts("unknown"),

@@ -193,6 +193,8 @@ pub(super) struct Run {
     pub(super) asked: Option<Result<Prepared, NodeError>>,
     /// The objects of the run that its driver starts.
     pub(super) runs: Option<Json>,
+    /// The namespace of the environment.
+    pub(super) namespace: Json,
     /// The objects of the application, or what is wrong with them; none if anything failed.
     pub(super) objects: Option<Result<Vec<Object>, String>>,
 }
@@ -438,13 +440,16 @@ impl World {
             Some((node.guresid.to_string(), vec![Cookie { driver_type, reference }]))
         });
         let cookies = cookies.collect();
+        let namespace = positions.get(&graph::namespace_key()).and_then(|at| results.of(*at));
+        let namespace = namespace.map(|result| result.outputs.values["namespace"].clone());
+        let namespace = namespace.unwrap_or_default();
         let objects = (others.is_empty() && failed.is_none()).then(|| {
             let objects = deploy::objects(&facts, &positions, &mut results, &[]);
             objects.map_err(|errors| format!("{}: {errors:#?}", self.key))
         });
         let runs = runs.lock().unwrap().remove(&self.key);
         self.loaded.cookies = cookies;
-        Run { graph, result, failed, others, asked, runs, objects }
+        Run { graph, result, failed, others, asked, runs, namespace, objects }
     }
 
     /// Makes every resource of the application, and says what came of the one under test.
