@@ -154,6 +154,7 @@ async fn every_entity_is_what_the_table_says() {
     let server = Server::start().await;
     let app = json!({"id": "library", "name": "Library"});
     server.admin().post(&format!("/orgs/{ORG}/apps"), app).await.is(201);
+    let told = expected::read();
     let (mut rows, mut kept) = (Vec::new(), Kept::new());
     for file in &files {
         let beside = || files.iter().filter(|one| one.folder() == file.folder());
@@ -174,7 +175,7 @@ async fn every_entity_is_what_the_table_says() {
                     let base = File { path, text: BASE.to_owned(), kind: Kind::Score };
                     score(&server, &base, Some(file), &mut kept).await;
                 }
-                State::Rendered("")
+                State::Checked("")
             }
             Kind::DeployConfig => {
                 State::Left("name the files to `downbeat deploy` instead, it takes several")
@@ -186,6 +187,9 @@ async fn every_entity_is_what_the_table_says() {
             }
             Kind::Workflow => State::Left("it is no entity"),
         };
+        if matches!(state, State::Checked(_) | State::Asked | State::Wrong(_)) {
+            assert!(told.contains_key(&file.path), "{}: nothing is expected", file.path);
+        }
         rows.push(Row::new(file, state));
     }
     table::check(&rows);
@@ -254,7 +258,7 @@ async fn definition(server: &Server, file: &File, beside: &[&File], kept: &mut K
                 false => "",
             };
             keep(kept, &file.path, made);
-            State::Rendered(remark)
+            State::Checked(remark)
         }
         Outcome::Asked(asked) => {
             keep(kept, &file.path, json!({"resource": resource, "asked": asked}));
@@ -305,7 +309,7 @@ async fn score(server: &Server, file: &File, extension: Option<&File>, kept: &mu
         Some(extension) => format!("{}--{}", file.path.trim_end_matches(".yaml"), extension.name()),
     };
     keep(kept, &name, json!({"objects": documents}));
-    State::Rendered("")
+    State::Checked("")
 }
 
 /// Every driver of v1 runs here, or has one that takes its place.

@@ -27,9 +27,16 @@ pub(super) async fn deviations(
     expected: &Expected,
 ) -> Vec<String> {
     let mut found = Vec::new();
+    if expected.cases.is_empty() {
+        found.push(format!("{}: nothing is promised", file.path));
+    }
     if file.kind == Kind::Definition {
         let loaded = loaded(files, file, None);
         let id = loaded[0].id.clone();
+        let is_silent = expected.applies.is_empty() || expected.not.is_empty();
+        if !loaded[0].criteria.is_empty() && is_silent {
+            found.push(format!("{}: nobody says where it applies, and where not", file.path));
+        }
         let index = load(server, &loaded, 1).await;
         for (contexts, applies) in [(&expected.applies, true), (&expected.not, false)] {
             for (number, context) in contexts.iter().enumerate() {
@@ -45,6 +52,9 @@ pub(super) async fn deviations(
         }
     }
     for case in &expected.cases {
+        if file.kind != Kind::Definition && case.promise.objects.is_empty() {
+            found.push(format!("{}: nothing is promised", case.name));
+        }
         let deviations = run(server, files, file, case).await;
         found.extend(deviations.into_iter().map(|one| format!("{} {one}", case.name)));
     }
