@@ -19,9 +19,32 @@ use super::{
 };
 use crate::samples;
 
+/// A server, and what came of loading definitions there: many cases need the same ones.
+pub(super) struct Loader<'a> {
+    server: &'a Server,
+    known: BTreeMap<String, Index>,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(server: &'a Server) -> Self {
+        Self { server, known: BTreeMap::new() }
+    }
+
+    /// The definitions as a deployment finds them; the first one is that of the file, if any.
+    async fn load(&mut self, definitions: &[DefinitionFile], compared: usize) -> Index {
+        let requests: Vec<&JsonMap> = definitions.iter().map(|one| &one.request).collect();
+        let key = json!([requests, compared]).to_string();
+        if !self.known.contains_key(&key) {
+            let index = load(self.server, definitions, compared).await;
+            self.known.insert(key.clone(), index);
+        }
+        self.known[&key].clone()
+    }
+}
+
 /// What is not as its documentation says, of one file.
 pub(super) async fn deviations(
-    server: &Server,
+    loader: &mut Loader<'_>,
     files: &[File],
     file: &File,
     expected: &Expected,
@@ -37,7 +60,7 @@ pub(super) async fn deviations(
         if !loaded[0].criteria.is_empty() && is_silent {
             found.push(format!("{}: nobody says where it applies, and where not", file.path));
         }
-        let index = load(server, &loaded, 1).await;
+        let index = loader.load(&loaded, 1).await;
         for (contexts, applies) in [(&expected.applies, true), (&expected.not, false)] {
             for (number, context) in contexts.iter().enumerate() {
                 let key =
@@ -55,7 +78,7 @@ pub(super) async fn deviations(
         if file.kind != Kind::Definition && case.promise.objects.is_empty() {
             found.push(format!("{}: nothing is promised", case.name));
         }
-        let deviations = run(server, files, file, case).await;
+        let deviations = run(loader, files, file, case).await;
         found.extend(deviations.into_iter().map(|one| format!("{} {one}", case.name)));
     }
     found
@@ -176,7 +199,7 @@ fn set(files: &[File], file: &File, setting: &Setting) -> DeploymentSet {
 }
 
 /// Runs a case, and says what is not as expected.
-async fn run(server: &Server, files: &[File], file: &File, case: &Case) -> Vec<String> {
+async fn run(loader: &mut Loader<'_>, files: &[File], file: &File, case: &Case) -> Vec<String> {
     let (setting, promise) = (&case.setting, &case.promise);
     let loaded = loaded(files, file, Some(setting));
     let here = downbeat_adapters::drivers();
@@ -189,10 +212,9 @@ async fn run(server: &Server, files: &[File], file: &File, case: &Case) -> Vec<S
         }
     }
     let first = usize::from(file.kind == Kind::Definition);
-    let index = load(server, &loaded, first).await;
-    let mut setting_with = BTreeMap::new();
-    plaintexts(server, &index, &mut setting_with).await;
-    let mut world = World::of(setting, set(files, file, setting), index, setting_with);
+    let index = loader.load(&loaded, first).await;
+    let stored = plaintexts(loader.server, &index).await;
+    let mut world = World::of(setting, set(files, file, setting), index, stored);
     world.ask();
     let run = world.run().await;
     let mut comparison = Comparison { unknown: promise.unknown.clone(), ..Comparison::default() };
@@ -226,7 +248,8 @@ async fn run(server: &Server, files: &[File], file: &File, case: &Case) -> Vec<S
 }
 
 /// The plaintexts in our own store that definitions refer to.
-async fn plaintexts(server: &Server, index: &Index, found: &mut BTreeMap<String, String>) {
+async fn plaintexts(server: &Server, index: &Index) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
     let mut left: Vec<Json> = index
         .entries()
         .filter_map(|entry| entry.definition.body.driver_inputs.as_ref())
@@ -234,11 +257,13 @@ async fn plaintexts(server: &Server, index: &Index, found: &mut BTreeMap<String,
         .collect();
     while let Some(value) = left.pop() {
         if let (Some("local"), Some(key)) = (value["store"].as_str(), value["ref"].as_str()) {
-            found.insert(key.to_owned(), server.vault.versions(key).await.pop().unwrap());
+            let version: usize = value["version"].as_str().unwrap().parse().unwrap();
+            found.insert(key.to_owned(), server.vault.versions(key).await.remove(version - 1));
         } else if let Json::Object(members) = value {
             left.extend(members.into_iter().map(|(_, member)| member));
         }
     }
+    found
 }
 
 /// A key as expectations write it.

@@ -436,3 +436,61 @@ fn find<'a>(value: &'a Json, path: &str) -> Option<&'a Json> {
     }
     Some(value)
 }
+
+/// What comparing two texts finds out, and whether they differ.
+fn compared(unknown: &[(&str, &str)], pairs: &[(Json, Json)]) -> Result<Vec<String>, usize> {
+    let unknown = unknown.iter().map(|(name, shape)| ((*name).to_owned(), (*shape).to_owned()));
+    let mut comparison = Comparison { unknown: unknown.collect(), ..Comparison::default() };
+    for (expected, found) in pairs {
+        comparison.equal("", expected, found);
+    }
+    match comparison.deviations.len() {
+        0 => Ok(comparison.known.into_values().collect()),
+        many => Err(many),
+    }
+}
+
+#[test]
+fn deviations_are_seen() {
+    let one = |expected: Json, found: Json| compared(&[], &[(expected, found)]);
+    assert_eq!(one(json!({"a": [1, null]}), json!({"a": [1, null]})), Ok(vec![]));
+    for (expected, found, many) in [
+        (json!({"a": 1}), json!({"a": 2}), 1),
+        (json!({"a": 1}), json!({}), 1),
+        (json!({}), json!({"a": null}), 1),
+        (json!({"a": 1, "b": "x"}), json!({"a": "1", "b": 1}), 2),
+        (json!([1]), json!([1, 2]), 1),
+        (json!(null), json!({}), 1),
+    ] {
+        assert_eq!(one(expected.clone(), found.clone()), Err(many), "{expected} {found}");
+    }
+    let number = [("n", "##-#")];
+    let text = |pattern: &str, text: &str| (json!(pattern), json!(text));
+    assert_eq!(compared(&number, &[text("a-%n%", "a-12-3")]), Ok(vec!["12-3".to_owned()]));
+    assert_eq!(compared(&number, &[text("a-%n%", "a-12-x")]), Err(1));
+    assert_eq!(compared(&number, &[text("%n%", "12-3"), text("b%n%", "b12-4")]), Err(1));
+    let any = [("a", "*"), ("b", "*")];
+    let parts = compared(&any, &[text("%a%=%b%;", "x=y=z;")]);
+    assert_eq!(parts, Ok(vec!["x".to_owned(), "y=z".to_owned()]));
+
+    let manifest = |name: &str| json!({"location": "namespace", "data": {"name": name}});
+    let manifests = |expected: &[Json], found: &[Json]| {
+        let mut comparison = Comparison::default();
+        comparison.manifests(expected, found);
+        comparison.deviations.len()
+    };
+    assert_eq!(manifests(&[manifest("a"), manifest("b")], &[manifest("b"), manifest("a")]), 0);
+    assert_eq!(manifests(&[manifest("a"), manifest("a")], &[manifest("a"), manifest("b")]), 2);
+    assert_eq!(manifests(&[], &[manifest("a")]), 1);
+
+    let objects = BTreeMap::from([("Service web".to_owned(), json!({"a": 1}))]);
+    let objects = |expected: Json| {
+        let mut comparison = Comparison::default();
+        comparison.objects(expected.as_object().unwrap(), &objects);
+        comparison.deviations.len()
+    };
+    assert_eq!(objects(json!({"Service web": {"/a": 1, "/b": null}, "Deployment": null})), 0);
+    assert_eq!(objects(json!({"Service web": {"/a": null}})), 1);
+    assert_eq!(objects(json!({"Service": null})), 1);
+    assert_eq!(objects(json!({"Service api": {}})), 1);
+}
