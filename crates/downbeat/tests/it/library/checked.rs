@@ -417,7 +417,7 @@ impl Made {
             }
             (Some(_), None) => comparison.deviations.push("asked: it is made here".to_owned()),
             (None, Some(_)) => {
-                comparison.deviations.push("its driver does not run here".to_owned())
+                comparison.deviations.push("its driver does not run here".to_owned());
             }
         }
         comparison.objects(&promise.objects, &self.objects);
