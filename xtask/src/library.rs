@@ -1,7 +1,7 @@
 //! `cargo xtask library`: the page about the published example library, and its golden files.
 //!
 //! The test that compares them writes them when it is told to, as golden files are written
-//! everywhere else. It refuses to write a page with fewer rendered files than before.
+//! everywhere else. It refuses to write a page with fewer checked files than before.
 
 use anyhow::{Context as _, Result};
 

@@ -285,15 +285,16 @@ fn misplaced_secrets(workload: &Workload<'_>, mistakes: &mut Mistakes) {
     }
 }
 
-/// Members that mean nothing under this profile. Empty ones are let through: converters write
-/// them as skeletons.
+/// Members that mean nothing under this profile. Hollow ones are let through: converters write
+/// them as skeletons, and definitions for all workloads write back annotations that are not there.
 fn foreign_members(context: &Context<'_>, mistakes: &mut Mistakes) {
     let Context { workload, profile, spec, .. } = context;
     for feature in FEATURES {
         let Some(value) = spec.get(feature) else { continue };
         let asked = match feature {
             "service" => value.get("ports").is_some_and(|ports| !read::is_empty(ports)),
-            _ => !read::is_empty(value),
+            "schedules" => !read::is_empty(value),
+            _ => !read::is_hollow(value),
         };
         if !asked || profile.understands(feature) {
             continue;

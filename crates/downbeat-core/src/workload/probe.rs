@@ -8,8 +8,13 @@ use crate::{Code, Json, JsonMap, suggest};
 
 const TYPES: [&str; 4] = ["http", "tcp", "grpc", "command"];
 
-/// The Kubernetes probe; nothing when the probe is empty. Members other than those of the
-/// handler (`initialDelaySeconds` and the like) are passed on.
+/// Members that one type or another reads. An extension that gives a probe another type leaves
+/// those of the Score file's type behind; Kubernetes has no place for them.
+const HANDLED: [&str; 8] =
+    ["type", "path", "port", "headers", "scheme", "host", "service", "command"];
+
+/// The Kubernetes probe; nothing when the probe is empty. Members other than those of handlers
+/// (`initialDelaySeconds` and the like) are passed on.
 pub(super) fn probe(probe: &Json, at: &At<'_>, mistakes: &mut Mistakes) -> Option<Json> {
     let members = read::object(Some(probe), at, mistakes).filter(|members| !members.is_empty())?;
     let type_at = at.member("type");
@@ -22,11 +27,11 @@ pub(super) fn probe(probe: &Json, at: &At<'_>, mistakes: &mut Mistakes) -> Optio
         return None;
     };
     let reader = &mut Reader { members, at, mistakes };
-    let (handler, value, own): (_, _, &[&str]) = match kind {
-        "http" => ("httpGet", reader.http(), &["path", "port", "headers", "scheme", "host"]),
-        "tcp" => ("tcpSocket", reader.tcp(), &["port", "host"]),
-        "grpc" => ("grpc", reader.grpc(), &["port", "service"]),
-        "command" => ("exec", reader.command(), &["command"]),
+    let (handler, value) = match kind {
+        "http" => ("httpGet", reader.http()),
+        "tcp" => ("tcpSocket", reader.tcp()),
+        "grpc" => ("grpc", reader.grpc()),
+        "command" => ("exec", reader.command()),
         unknown => {
             let hint = match suggest::nearest(unknown, TYPES) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -39,7 +44,7 @@ pub(super) fn probe(probe: &Json, at: &At<'_>, mistakes: &mut Mistakes) -> Optio
     };
     let mut result = JsonMap::new();
     for (key, value) in members {
-        if key != "type" && !own.contains(&key.as_str()) && !value.is_null() {
+        if !HANDLED.contains(&key.as_str()) && !value.is_null() {
             result.insert(key.clone(), value.clone());
         }
     }

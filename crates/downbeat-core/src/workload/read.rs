@@ -28,6 +28,14 @@ pub(super) fn is_empty(value: &Json) -> bool {
     }
 }
 
+/// Whether neither the value nor any of its members says something.
+pub(super) fn is_hollow(value: &Json) -> bool {
+    match value {
+        Json::Object(members) => members.values().all(is_empty),
+        other => is_empty(other),
+    }
+}
+
 fn wrong(mistakes: &mut Mistakes, at: &At<'_>, expected: &str, found: &Json) {
     let pointer = at.pointer();
     let message = format!("`{pointer}` must be {expected}, not {}", kind(found));

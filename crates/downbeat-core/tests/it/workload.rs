@@ -920,6 +920,13 @@ fn probes() {
     let bare = one(json!({"type": "http", "port": 1})).container();
     assert_eq!(bare["livenessProbe"], json!({"httpGet": {"path": "/", "port": 1}}));
     assert_eq!(one(json!({})).container().get("livenessProbe"), None);
+    // Another type was laid over it; what the first one had is not left in the probe.
+    let changed = one(json!({"type": "command", "command": ["ls"], "path": "/", "port": 1,
+        "headers": {"X": "y"}, "scheme": "HTTP", "host": "h", "service": "s", "periodSeconds": 3}));
+    assert_eq!(
+        changed.container()["livenessProbe"],
+        json!({"exec": {"command": ["ls"]}, "periodSeconds": 3})
+    );
 
     for (probe, pointer, message) in [
         (json!({"type": "htpp"}), "/type", "is of the unknown type `htpp`"),
@@ -1323,6 +1330,14 @@ fn mistakes_elsewhere() {
     insta::assert_snapshot!(case(json!({})).report(), @r#"DEP-006 at "/containers": workload `web` has no containers"#);
     let id = Case { id: "Web_1", ..case(with(json!({}))) };
     insta::assert_snapshot!(id.report(), @r#"DEP-006 at "": workload id `Web_1` cannot name Kubernetes objects: it must be lower-case letters, digits and `-`, start and end with a letter or digit, and have at most 63 characters"#);
+}
+
+#[test]
+fn what_says_nothing_disturbs_no_profile() {
+    let hollow = json!({"deployment": {"annotations": null, "labels": {}}, "schedules": {}});
+    assert_eq!(case(with(hollow)).profile("humanitec/default-job").objects().len(), 1);
+    let asked = json!({"deployment": {"annotations": {"a": "b"}}});
+    assert_eq!(case(with(asked)).profile("humanitec/default-job").errors().len(), 1);
 }
 
 #[test]

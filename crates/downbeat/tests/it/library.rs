@@ -5,7 +5,9 @@
 //! them with its state; it is written by [`every_entity_is_what_the_table_says`].
 
 mod api;
+mod checked;
 mod corpus;
+mod expected;
 mod table;
 mod world;
 
@@ -15,7 +17,7 @@ use std::{
     path::Path,
 };
 
-use downbeat_core::{Document, Json, builtin, matching::Index};
+use downbeat_core::{Document, Json, builtin, definition_file::DefinitionFile, matching::Index};
 use downbeat_engine::{Driver, run};
 use downbeat_store::{OrgScope, definition as store};
 use downbeat_testkit::{ORG, Server};
@@ -65,29 +67,29 @@ async fn every_definition_comes_back_equal() {
     assert_eq!(alternatives, ["short-namespace"]);
 }
 
-/// Loads a definition and those beside it whose drivers run here, and answers them as a deployment
-/// would find them. What was published without criteria applies to everything here; where two would
-/// apply to the same, it is the one under test that does.
-async fn load_folder(server: &Server, file: &File, beside: &[&File]) -> Index {
+/// Loads definitions, and answers them as a deployment would find them. Of the first one, what comes
+/// back is compared; where two would apply to the same, the first one does. What was published
+/// without criteria applies to everything here.
+async fn load(server: &Server, definitions: &[DefinitionFile], compared: usize) -> Index {
     let client = server.admin();
-    let runs = downbeat_adapters::drivers();
-    api::load(server, &client, &file.definition()).await;
-    let mut loaded = vec![file.definition()];
-    for other in beside.iter().filter(|other| other.path != file.path) {
-        let definition = other.definition();
-        let body = definition.request.clone().into();
-        let effective = builtin::expand(&definition.body);
-        let driver = &effective.as_ref().unwrap_or(&definition.body).driver_type;
-        if matches!(runs.by_type.get(driver), Some(Driver::Pure(_)))
-            && client.post(&api::definitions(), body).await.status() == 200
-        {
-            loaded.push(definition);
+    let mut loaded = Vec::new();
+    for (number, definition) in definitions.iter().enumerate() {
+        if number < compared {
+            api::load(server, &client, definition).await;
+        } else {
+            let body = definition.request.clone().into();
+            if client.post(&api::definitions(), body).await.status() != 200 {
+                continue;
+            }
         }
+        loaded.push(definition);
     }
-    for definition in loaded.iter().filter(|definition| definition.criteria.is_empty()) {
-        let path = format!("{}/{}/criteria", api::definitions(), definition.id);
-        let status = client.post(&path, json!({})).await.status();
-        assert!(status == 200 || (status == 409 && definition.id != loaded[0].id), "{status}");
+    for (number, definition) in loaded.iter().enumerate() {
+        if definition.criteria.is_empty() {
+            let path = format!("{}/{}/criteria", api::definitions(), definition.id);
+            let status = client.post(&path, json!({})).await.status();
+            assert!(status == 200 || (status == 409 && number > 0), "{status}");
+        }
     }
     let scope = OrgScope::granted(ORG);
     let mut conn = server.db.read().await.unwrap();
@@ -95,6 +97,21 @@ async fn load_folder(server: &Server, file: &File, beside: &[&File]) -> Index {
     drop(conn);
     api::clear(&client).await;
     index
+}
+
+/// Loads a definition, and those beside it whose drivers run here.
+async fn load_folder(server: &Server, file: &File, beside: &[&File]) -> Index {
+    let runs = downbeat_adapters::drivers();
+    let mut definitions = vec![file.definition()];
+    for other in beside.iter().filter(|other| other.path != file.path) {
+        let definition = other.definition();
+        let effective = builtin::expand(&definition.body);
+        let driver = &effective.as_ref().unwrap_or(&definition.body).driver_type;
+        if matches!(runs.by_type.get(driver), Some(Driver::Pure(_))) {
+            definitions.push(definition);
+        }
+    }
+    load(server, &definitions, 1).await
 }
 
 /// Where what came of the files is kept, seen from this folder and from the crate's.
@@ -138,6 +155,7 @@ async fn every_entity_is_what_the_table_says() {
     let server = Server::start().await;
     let app = json!({"id": "library", "name": "Library"});
     server.admin().post(&format!("/orgs/{ORG}/apps"), app).await.is(201);
+    let told = expected::read();
     let (mut rows, mut kept) = (Vec::new(), Kept::new());
     for file in &files {
         let beside = || files.iter().filter(|one| one.folder() == file.folder());
@@ -158,7 +176,7 @@ async fn every_entity_is_what_the_table_says() {
                     let base = File { path, text: BASE.to_owned(), kind: Kind::Score };
                     score(&server, &base, Some(file), &mut kept).await;
                 }
-                State::Rendered("")
+                State::Checked("")
             }
             Kind::DeployConfig => {
                 State::Left("name the files to `downbeat deploy` instead, it takes several")
@@ -170,6 +188,9 @@ async fn every_entity_is_what_the_table_says() {
             }
             Kind::Workflow => State::Left("it is no entity"),
         };
+        if matches!(state, State::Checked(_) | State::Asked | State::Wrong(_)) {
+            assert!(told.contains_key(&file.path), "{}: nothing is expected", file.path);
+        }
         rows.push(Row::new(file, state));
     }
     table::check(&rows);
@@ -179,6 +200,40 @@ async fn every_entity_is_what_the_table_says() {
         names.filter_map(|name| name.to_str()?.strip_suffix(".snap").map(str::to_owned));
     let unused: Vec<String> = snapshots.filter(|name| !kept.contains(name)).collect();
     assert!(unused.is_empty(), "golden files of nothing: {unused:?}");
+}
+
+/// What people read in the library is so. The expectations were not taken from what came out.
+#[tokio::test]
+async fn every_entity_does_what_its_documentation_says() {
+    let files = corpus::files();
+    let server = Server::start().await;
+    let mut loader = checked::Loader::new(&server);
+    let told = expected::read();
+    let here = downbeat_adapters::drivers();
+    let mut deviations = Vec::new();
+    for file in &files {
+        let can_run = match file.kind {
+            Kind::Definition => {
+                let definition = file.definition();
+                let effective = builtin::expand(&definition.body);
+                let driver = effective.unwrap_or(definition.body).driver_type;
+                here.by_type.contains_key(&driver)
+            }
+            Kind::Score | Kind::Extension => true,
+            Kind::DeployConfig | Kind::Pipeline | Kind::Workflow => false,
+        };
+        match told.get(&file.path) {
+            Some(told) => {
+                deviations.extend(checked::deviations(&mut loader, &files, file, told).await);
+            }
+            None if can_run => deviations.push(format!("{}: nothing is expected", file.path)),
+            None => {}
+        }
+    }
+    let paths: Vec<&String> =
+        told.keys().filter(|path| !files.iter().any(|file| file.path == **path)).collect();
+    assert!(paths.is_empty(), "expectations of nothing: {paths:?}");
+    assert!(deviations.is_empty(), "{} deviations:\n{}", deviations.len(), deviations.join("\n"));
 }
 
 /// For extension files that come without a Score file.
@@ -205,7 +260,7 @@ async fn definition(server: &Server, file: &File, beside: &[&File], kept: &mut K
                 false => "",
             };
             keep(kept, &file.path, made);
-            State::Rendered(remark)
+            State::Checked(remark)
         }
         Outcome::Asked(asked) => {
             keep(kept, &file.path, json!({"resource": resource, "asked": asked}));
@@ -256,7 +311,7 @@ async fn score(server: &Server, file: &File, extension: Option<&File>, kept: &mu
         Some(extension) => format!("{}--{}", file.path.trim_end_matches(".yaml"), extension.name()),
     };
     keep(kept, &name, json!({"objects": documents}));
-    State::Rendered("")
+    State::Checked("")
 }
 
 /// Every driver of v1 runs here, or has one that takes its place.

@@ -16,10 +16,10 @@ pub(super) struct Row {
 /// What becomes of an entity.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum State {
-    /// Loaded and made; with a remark on what was published.
-    Rendered(&'static str),
-    /// Loaded and matched, and its inputs are known; its driver changes the world, which a test of
-    /// the library does not.
+    /// Loaded and made, as its documentation says; with a remark on what was published.
+    Checked(&'static str),
+    /// Loaded and matched, and asked for as its documentation says; its driver changes the world,
+    /// which a test of the library does not.
     Asked,
     /// Loaded and stored; a deployment that needs it fails and names this driver.
     Stored(String),
@@ -32,7 +32,7 @@ pub(super) enum State {
 impl State {
     fn word(&self) -> &'static str {
         match self {
-            Self::Rendered(_) => "rendered",
+            Self::Checked(_) => "checked",
             Self::Asked => "asked for",
             Self::Stored(_) => "stored only",
             Self::Wrong(_) => "fails as published",
@@ -42,7 +42,7 @@ impl State {
 
     fn reason(&self) -> &str {
         match self {
-            Self::Rendered(text) | Self::Left(text) => text,
+            Self::Checked(text) | Self::Left(text) => text,
             Self::Asked => "",
             Self::Stored(text) | Self::Wrong(text) => text,
         }
@@ -73,16 +73,21 @@ The [example library] is what people who know Humanitec's orchestrator copy from
 definitions load through the API and come back as they were sent. This table says what becomes of
 each file when it is deployed. It is written by a test, which makes every resource with the real
 drivers and keeps what came out in `crates/downbeat/tests/golden/library`:
-`cargo xtask library` writes both again. The number of rendered files may only grow.
+`cargo xtask library` writes both again. Another test compares what comes out with
+`crates/downbeat/tests/expected`, which was written from the pages and comments of the library. The
+number of checked files may only grow.
 
-- **rendered**: loaded, matched and made; outputs and manifests are what the file documents. What a
-  definition refers to and the library does not have is made by an echo definition of the test.
-- **asked for**: loaded and matched, and what its driver is asked for is kept. The driver runs a
-  program that needs a cloud, and is tested elsewhere. For `humanitec/container` the objects of the
-  run are kept as well; nothing runs them yet ([RES-109]).
+- **checked**: loaded, matched and made. It applies where it should, and not elsewhere; outputs,
+  secrets, manifests and what it needs are what its documentation says, and the next deployment
+  changes nothing. What a definition refers to and the library does not have is made by an echo
+  definition of the test.
+- **asked for**: loaded and matched, and its driver is asked for what the documentation says. The
+  driver runs a program that needs a cloud, and is tested elsewhere. For `humanitec/container` the
+  objects of the run are looked at as well; nothing runs them yet ([RES-109]).
 - **stored only**: loaded and stored. A deployment that needs it fails with [RES-104], which names
   the driver that takes its place.
-- **fails as published**: loaded. The file has a mistake, which the drivers of v1 refuse as well.
+- **fails as published**: loaded. The file has a mistake, which the drivers of v1 refuse as well;
+  without it, the file does what its documentation says.
 - **not loaded**: there is no place for it yet.
 
 Definitions that were published without criteria apply to nothing; the test gives them `{}`.
@@ -100,7 +105,7 @@ fn text(rows: &[Row]) -> String {
         let (others, all) = (rows.len() - definitions, rows.len());
         writeln!(text, "| {word} | {definitions} | {others} | {all} |").unwrap();
     };
-    for word in ["rendered", "asked for", "stored only", "fails as published", "not loaded"] {
+    for word in ["checked", "asked for", "stored only", "fails as published", "not loaded"] {
         count(word, &rows.iter().filter(|row| row.state.word() == word).collect::<Vec<_>>());
     }
     count("all", &rows.iter().collect::<Vec<_>>());
@@ -129,9 +134,9 @@ fn text(rows: &[Row]) -> String {
     text.replace("|  |", "| |").replace("|  |", "| |")
 }
 
-/// How many files a page says are rendered: definitions, others, all.
-fn rendered(page: &str) -> Vec<usize> {
-    let line = page.lines().find_map(|line| line.strip_prefix("| rendered | "));
+/// How many files a page says are checked: definitions, others, all.
+fn checked(page: &str) -> Vec<usize> {
+    let line = page.lines().find_map(|line| line.strip_prefix("| checked | "));
     let counts = line.unwrap_or("0 | 0 | 0 |").trim_end_matches(" |").split(" | ");
     counts.map(|count| count.parse().unwrap()).collect()
 }
@@ -142,11 +147,11 @@ pub(super) fn check(rows: &[Row]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let committed = fs::read_to_string(&path).unwrap_or_default();
     let found = text(rows);
-    let (before, now) = (rendered(&committed), rendered(&found));
+    let (before, now) = (checked(&committed), checked(&found));
     let floor = [92, 44, 136];
-    assert!(now.iter().zip(floor).all(|(now, floor)| *now >= floor), "{now:?} files are rendered");
+    assert!(now.iter().zip(floor).all(|(now, floor)| *now >= floor), "{now:?} files are checked");
     let grows = now.iter().zip(&before).all(|(now, before)| now >= before);
-    assert!(grows, "{now:?} files are rendered, and {before:?} were before");
+    assert!(grows, "{now:?} files are checked, and {before:?} were before");
     if env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, found).unwrap();

@@ -13,9 +13,12 @@ use std::{
 
 use downbeat_adapters::container::{self, ContainerOptions};
 use downbeat_core::{
-    Code, Criteria, Definition, DeploymentSet, Json, ResourceGraph, ResourceKey, Secret, SecretRef,
+    Code, Criteria, Definition, DeploymentSet, Descriptor, Json, ResourceGraph, ResourceKey,
+    Secret, SecretExpr, SecretRef,
+    assemble::Object,
     graph,
     matching::{Context, Index},
+    resolve::SharedValue,
     resource_type::{Catalogue, Use},
 };
 use downbeat_engine::{
@@ -24,33 +27,63 @@ use downbeat_engine::{
     create::{self, Created, Creation},
     deploy,
     memory::{self, MemorySecrets},
-    port::{GraphRow, Lease, Loaded, NodeError},
+    port::{Account, Cookie, GraphRow, Lease, Loaded, NodeError, NodeResult},
     prepare::{self, Prepared, prepare},
     run::{self, Ports},
 };
 use serde_json::json;
 
+use super::expected::Setting;
+
 /// Class of the resource that refers to the one under test.
 const ASKER: &str = "asker";
 
-/// A secret store that knows every secret, and keeps what drivers make.
-struct Known(MemorySecrets);
+/// Secret stores that know every secret, and keep what drivers make.
+pub(super) struct Known {
+    kept: MemorySecrets,
+    /// What is in them from the beginning, by reference; anything else is made up.
+    stored: BTreeMap<String, String>,
+}
+
+impl Known {
+    fn new(stored: BTreeMap<String, String>) -> Arc<Self> {
+        Arc::new(Self { kept: MemorySecrets::new("local"), stored })
+    }
+
+    /// The plaintext of an expression.
+    pub(super) async fn text(&self, expr: &SecretExpr) -> String {
+        let references: Vec<SecretRef> = expr.references().cloned().collect();
+        let mut opened = self.open("", &references).await.unwrap().into_iter();
+        expr.fill(&mut opened).unwrap().expose().to_owned()
+    }
+}
 
 impl Secrets for Known {
     fn open<'a>(
         &'a self,
-        _: &'a str,
+        org: &'a str,
         references: &'a [SecretRef],
     ) -> BoxFuture<'a, Result<Vec<Secret>, SecretsError>> {
-        let secrets = references.iter().map(|one| Secret::new(format!("plaintext of {}", one.key)));
-        Box::pin(std::future::ready(Ok(secrets.collect())))
+        Box::pin(async move {
+            let mut secrets = Vec::with_capacity(references.len());
+            for reference in references {
+                let key = &reference.key;
+                let kept = self.kept.open(org, std::slice::from_ref(reference)).await;
+                secrets.push(match (kept, self.stored.get(key)) {
+                    (Ok(mut kept), _) => kept.remove(0),
+                    (_, Some(text)) => Secret::new(text.clone()),
+                    _ => Secret::new(format!("plaintext of {key}")),
+                });
+            }
+            Ok(secrets)
+        })
     }
 
     fn seal<'a>(
         &'a self,
         secrets: &'a [(String, Secret)],
     ) -> BoxFuture<'a, Result<Vec<SecretRef>, SecretsError>> {
-        self.0.seal(secrets)
+        self.kept.seal(secrets)
     }
 }
 
@@ -122,12 +155,11 @@ impl ExternalDriver for Outside {
 
 /// The world of a run: all drivers, nothing behind them.
 pub(super) fn ports() -> Ports {
-    ports_with(&Arc::default())
+    ports_with(&Arc::default(), Known::new(BTreeMap::new()))
 }
 
-/// The same, with the objects that the container driver makes.
-fn ports_with(objects: &Arc<Mutex<BTreeMap<ResourceKey, Json>>>) -> Ports {
-    let secrets = Arc::new(Known(MemorySecrets::new("local")));
+/// The same, with the objects that the container driver makes, and with these secrets.
+fn ports_with(objects: &Arc<Mutex<BTreeMap<ResourceKey, Json>>>, secrets: Arc<Known>) -> Ports {
     let mut drivers = downbeat_adapters::drivers();
     for (name, driver) in &mut drivers.by_type {
         let objects = name.ends_with("/container").then(|| Arc::clone(objects));
@@ -142,7 +174,29 @@ fn ports_with(objects: &Arc<Mutex<BTreeMap<ResourceKey, Json>>>) -> Ports {
 pub(super) struct World {
     /// The resource under test.
     pub(super) key: ResourceKey,
+    /// The secret stores.
+    pub(super) secrets: Arc<Known>,
     loaded: Loaded,
+}
+
+/// What came of an application.
+pub(super) struct Run {
+    /// Its graph.
+    pub(super) graph: ResourceGraph,
+    /// What came of the resource under test.
+    pub(super) result: Option<NodeResult>,
+    /// What is wrong with it.
+    pub(super) failed: Option<NodeError>,
+    /// What is wrong with others.
+    pub(super) others: Vec<String>,
+    /// What its driver is asked for, if it changes the world or failed.
+    pub(super) asked: Option<Result<Prepared, NodeError>>,
+    /// The objects of the run that its driver starts.
+    pub(super) runs: Option<Json>,
+    /// The namespace of the environment.
+    pub(super) namespace: Json,
+    /// The objects of the application, or what is wrong with them; none if anything failed.
+    pub(super) objects: Option<Result<Vec<Object>, String>>,
 }
 
 /// What came of a resource.
@@ -197,7 +251,7 @@ impl World {
         if asked {
             externals["asker"] = json!({"type": "config", "class": ASKER});
             let reference = format!("${{resources['{key}'].guresid}}");
-            teach(&mut index, "config", ASKER, &json!({"asked": reference}), &[]);
+            teach(&mut index, "config", of_class(ASKER), &json!({"asked": reference}), &[]);
         }
         let module = json!({
             "profile": "humanitec/default-module",
@@ -227,7 +281,7 @@ impl World {
             types: Arc::new(types),
             ..memory::loaded(set, index)
         };
-        Self { key, loaded }
+        Self { key, secrets: Known::new(BTreeMap::new()), loaded }
     }
 
     /// The graph. Whatever no definition makes is taught until there is one for everything.
@@ -259,14 +313,83 @@ impl World {
         }
     }
 
-    /// Makes every resource of the application.
-    pub(super) async fn make(&mut self) -> (String, Outcome) {
+    /// The application of a case, in which nothing is asked for but by its set.
+    pub(super) fn of(
+        setting: &Setting,
+        set: DeploymentSet,
+        mut definitions: Index,
+        mut stored: BTreeMap<String, String>,
+    ) -> Self {
+        for (descriptor, put_out) in &setting.given {
+            let descriptor = Descriptor::parse(descriptor).unwrap();
+            let criteria = Criteria {
+                class: descriptor.class.as_deref().map(str::to_owned),
+                res_id: descriptor.id.as_deref().map(str::to_owned),
+                ..Criteria::default()
+            };
+            let values = put_out.get("values").cloned().unwrap_or(json!({}));
+            let secrets = put_out.get("secrets").and_then(Json::as_object);
+            let secrets: Vec<(&str, &str)> = secrets
+                .into_iter()
+                .flatten()
+                .map(|(name, reference)| (name.as_str(), reference.as_str().unwrap()))
+                .collect();
+            teach(&mut definitions, &descriptor.resource_type, criteria, &values, &secrets);
+        }
+        let first = || set.modules.keys().next().map(|id| graph::workload_key(id));
+        let key = setting.resource.clone().or_else(first).unwrap();
+        stored.extend(setting.stored.clone());
+        let mut accounts = BTreeMap::new();
+        for (id, account) in &setting.accounts {
+            let key = format!("accounts/{id}");
+            stored.insert(key.clone(), account["credentials"].to_string());
+            let credentials = SecretRef { store: "elsewhere".to_owned(), key, version: None };
+            let account_type = account["type"].as_str().unwrap().to_owned();
+            accounts.insert(id.clone(), Account { account_type, credentials });
+        }
+        let values = setting.values.iter().map(|(key, value)| {
+            let value = match value {
+                Json::String(text) => SharedValue::Plain(text.clone()),
+                other => SharedValue::Secret(serde_json::from_value(other.clone()).unwrap()),
+            };
+            (key.clone(), value)
+        });
+        let context = &setting.context;
+        let loaded = Loaded {
+            installation: "i".into(),
+            org: context.org.clone(),
+            app: context.app.clone(),
+            env: context.env.clone(),
+            env_type: context.env_type.clone(),
+            deployment: "d".into(),
+            values: values.collect(),
+            accounts: (!accounts.is_empty()).then_some(accounts),
+            ..memory::loaded(set, definitions)
+        };
+        Self { key, secrets: Known::new(stored), loaded }
+    }
+
+    /// Sees to it that the resource under test is part of the graph: when nothing else of the
+    /// application needs it, a reference of another definition (`asker`) does.
+    pub(super) fn ask(&mut self) {
+        if self.graph().find(&self.key).is_some() {
+            return;
+        }
+        let index = Arc::get_mut(&mut self.loaded.definitions).unwrap();
+        let reference = format!("${{resources['{}'].guresid}}", self.key);
+        teach(index, "config", of_class(ASKER), &json!({"asked": reference}), &[]);
+        let asker = json!({"type": "config", "class": ASKER});
+        self.loaded.set.shared.insert("asker".to_owned(), serde_json::from_value(asker).unwrap());
+    }
+
+    /// Makes every resource of the application. What drivers leave for the next time is there when
+    /// it is called again.
+    pub(super) async fn run(&mut self) -> Run {
         let runs = Arc::default();
-        let ports = &ports_with(&runs);
+        let ports = &ports_with(&runs, Arc::clone(&self.secrets));
         let graph = self.graph();
         let (at, node) =
             graph.find(&self.key).unwrap_or_else(|| panic!("{} is not asked for", self.key));
-        let definition = node.definition.id.to_string();
         let facts = run::facts(&self.loaded, &graph);
         let row = GraphRow { hash: String::new(), nodes: Vec::new(), rows: Vec::new() };
         let lease = Lease { deployment: self.loaded.deployment.clone(), epoch: 0 };
@@ -287,12 +410,13 @@ impl World {
         let Created { mut results, errors } =
             create::create(&creation, &BTreeMap::new()).await.unwrap();
         let positions = create::positions(&graph);
-        // What others of the folder do wrong is their own entity's state.
-        let alone = errors.is_empty();
-        let failed = errors.into_iter().find(|(failed, _)| *failed == at);
+        let (own, others): (Vec<_>, Vec<_>) =
+            errors.into_iter().partition(|(failed, _)| *failed == at);
+        let others = others.into_iter().map(|(_, error)| error.message).collect::<Vec<_>>();
+        let failed = own.into_iter().next().map(|(_, error)| error);
         let driver = ports.drivers.by_type.get(node.definition.driver_type());
         let is_outside = matches!(driver, Some(Driver::External(_)));
-        if is_outside || failed.is_some() {
+        let asked = (is_outside || failed.is_some()).then(|| {
             let context = prepare::Context {
                 facts: &facts,
                 positions: &positions,
@@ -302,32 +426,61 @@ impl World {
                 accounts: self.loaded.accounts.as_ref(),
                 registered: &self.loaded.registered,
             };
-            let mut asked = prepare(&context, node).map(|prepared| request(&prepared));
-            if let (Ok(asked), Some(objects)) = (&mut asked, runs.lock().unwrap().get(&self.key)) {
-                asked["objects"] = objects.clone();
-            }
-            let outcome = match (asked, failed) {
-                (Ok(asked), None) if is_outside => Outcome::Asked(asked),
-                (asked, Some((_, error))) => Outcome::Refused(error, asked.unwrap_or_default()),
-                (Err(error), None) => Outcome::Refused(error, Json::Null),
-                (Ok(_), None) => unreachable!("made, and not made outside"),
-            };
-            return (definition, outcome);
+            prepare(&context, node)
+        });
+        let result = results.of(at).cloned();
+        if let (Some(result), false) = (&result, is_outside) {
+            let resource_type = self.loaded.types.find(&self.key.resource_type).unwrap();
+            let mut outputs = result.outputs.clone();
+            assert!(ports.schemas.check_outputs(resource_type, &mut outputs).is_empty());
         }
-        let result = results.of(at).unwrap_or_else(|| panic!("{} has no result", self.key)).clone();
-        let resource_type = self.loaded.types.find(&self.key.resource_type).unwrap();
-        let mut outputs = result.outputs.clone();
-        assert!(ports.schemas.check_outputs(resource_type, &mut outputs).is_empty());
-        let mut made = json!({"outputs": result.outputs, "manifests": result.manifests});
-        if alone {
+        let cookies = graph.nodes.iter().zip(&results.0).filter_map(|(node, result)| {
+            let reference = result.as_ref()?.cookie.clone()?;
+            let driver_type = node.definition.driver_type().to_owned();
+            Some((node.guresid.to_string(), vec![Cookie { driver_type, reference }]))
+        });
+        let cookies = cookies.collect();
+        let namespace = positions.get(&graph::namespace_key()).and_then(|at| results.of(*at));
+        let namespace = namespace.map(|result| result.outputs.values["namespace"].clone());
+        let namespace = namespace.unwrap_or_default();
+        let objects = (others.is_empty() && failed.is_none()).then(|| {
             let objects = deploy::objects(&facts, &positions, &mut results, &[]);
-            let objects = objects.unwrap_or_else(|errors| panic!("{}: {errors:#?}", self.key));
-            if &*self.key.resource_type == "workload" {
-                let documents = objects.iter().map(|object| object.document.value.clone());
-                made["objects"] = documents.collect();
+            objects.map_err(|errors| format!("{}: {errors:#?}", self.key))
+        });
+        let runs = runs.lock().unwrap().remove(&self.key);
+        self.loaded.cookies = cookies;
+        Run { graph, result, failed, others, asked, runs, namespace, objects }
+    }
+
+    /// Makes every resource of the application, and says what came of the one under test.
+    pub(super) async fn make(&mut self) -> (String, Outcome) {
+        let run = self.run().await;
+        let (_, node) = run.graph.find(&self.key).unwrap();
+        let definition = node.definition.id.to_string();
+        let asked = run.asked.map(|asked| {
+            let mut asked = request(&asked?);
+            if let Some(objects) = run.runs {
+                asked["objects"] = objects;
             }
-        }
-        (definition, Outcome::Made(made))
+            Ok(asked)
+        });
+        let outcome = match (asked, run.failed) {
+            (Some(asked), Some(error)) => Outcome::Refused(error, asked.unwrap_or_default()),
+            (Some(Ok(asked)), None) => Outcome::Asked(asked),
+            (Some(Err(error)), None) => Outcome::Refused(error, Json::Null),
+            (None, _) => {
+                let result = run.result.unwrap_or_else(|| panic!("{} has no result", self.key));
+                let mut made = json!({"outputs": result.outputs, "manifests": result.manifests});
+                // What others of the folder do wrong is their own entity's state.
+                let objects = run.objects.map(|objects| objects.unwrap_or_else(|e| panic!("{e}")));
+                if let Some(objects) = objects.filter(|_| &*self.key.resource_type == "workload") {
+                    let documents = objects.iter().map(|object| object.document.value.clone());
+                    made["objects"] = documents.collect();
+                }
+                Outcome::Made(made)
+            }
+        };
+        (definition, outcome)
     }
 }
 
@@ -342,7 +495,14 @@ fn request(prepared: &Prepared) -> Json {
 /// A definition for what the library leaves to others.
 fn stub(index: &mut Index, key: &ResourceKey) {
     let (values, secrets) = plausible(key);
-    teach(index, &key.resource_type, &key.class, &values, secrets);
+    let references: Vec<String> = secrets.iter().map(|name| format!("stub/{name}")).collect();
+    let secrets: Vec<(&str, &str)> =
+        secrets.iter().copied().zip(references.iter().map(String::as_str)).collect();
+    teach(index, &key.resource_type, of_class(&key.class), &values, &secrets);
+}
+
+fn of_class(class: &str) -> Criteria {
+    Criteria { class: Some(class.to_owned()), ..Criteria::default() }
 }
 
 /// What a resource might put out: plain outputs, and names of secret ones.
@@ -369,18 +529,22 @@ fn plausible(key: &ResourceKey) -> (Json, &'static [&'static str]) {
     }
 }
 
-fn teach(index: &mut Index, resource_type: &str, class: &str, values: &Json, secrets: &[&str]) {
+/// A definition with these outputs, the secret ones by name and reference.
+fn teach(
+    index: &mut Index,
+    resource_type: &str,
+    criteria: Criteria,
+    values: &Json,
+    secrets: &[(&str, &str)],
+) {
     let refs: Json = secrets
         .iter()
-        .map(|name| {
-            ((*name).to_owned(), json!({"store": "elsewhere", "ref": format!("stub/{name}")}))
-        })
+        .map(|(name, key)| ((*name).to_owned(), json!({"store": "elsewhere", "ref": key})))
         .collect();
     let body = json!({"name": "stub", "driver_type": "humanitec/echo",
         "driver_inputs": {"values": values, "secret_refs": refs}});
-    let id = format!("stub-{resource_type}-{class}");
+    let id = format!("stub-{resource_type}-{}", criteria.class());
     let definition =
         Arc::new(Definition::new(&id, "v", resource_type, serde_json::from_value(body).unwrap()));
-    let criteria = Criteria { class: Some(class.to_owned()), ..Criteria::default() };
     index.insert(&definition, criteria).unwrap();
 }
