@@ -8,7 +8,7 @@
 //! A [`Document`] takes part in the chain by its own hash, so it can be left out later without
 //! breaking the chain; nothing else of an entry ever changes.
 
-use downbeat_core::{Json, id::sha256_hex, json};
+use downbeat_core::{Json, id::sha256_hex};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, any::AnyRow};
@@ -389,7 +389,7 @@ fn hash(org: &str, number: i64, change: &Change, previous: &str) -> Result<Strin
         (&change.user_id, &change.request_id, &change.method, &change.path, change.status),
         (digest(&change.before), digest(&change.after)),
     );
-    Ok(sha256_hex(json::canonical(&content).as_bytes()))
+    Ok(sha256_hex(written(&content, "audit_entry", "hash")?.as_bytes()))
 }
 
 #[cfg(test)]
