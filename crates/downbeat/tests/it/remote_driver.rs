@@ -650,7 +650,7 @@ fn freed_against_the_direction_of_the_graph() {
 #[test]
 fn what_misbehaves_fails_its_own_branch() {
     let terminal = Terminal::new();
-    let (good, bad) = (Driver::start(Manners::Good), Driver::start(Manners::Talkative));
+    let (good, bad) = (Driver::start(Manners::Good), Driver::start(Manners::Bad));
     registered(&terminal, "buckets", &good.url, &json!({}));
     registered(&terminal, "broken", &bad.url, &json!({}));
     let loops = "{{ define \"again\" }}{{ template \"again\" }}{{ end }}{{ template \"again\" }}";
@@ -670,7 +670,7 @@ fn what_misbehaves_fails_its_own_branch() {
     terminal.write("web.yaml", WEB);
     terminal.ok(DEPLOY);
     let before = (terminal.git("rev-parse HEAD"), good.seen().len());
-    for (name, code) in [("bad", "RES-101"), ("loop", "RES-102")] {
+    for (name, code) in [("bad", "RES-111"), ("loop", "RES-102")] {
         terminal.write("web.yaml", &format!("{WEB}  {name}: {{type: s3}}\n"));
         let asked = good.seen().len();
         let said = terminal.downbeat(DEPLOY);
