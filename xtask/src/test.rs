@@ -6,8 +6,10 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read},
-    process::Stdio,
-    time::Instant,
+    process::{Stdio, exit},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -88,6 +90,22 @@ enum Runner {
     Nextest,
 }
 
+/// How long a test runner may take, with all that it compiles; a run takes a fifth of it.
+const LIMIT: Duration = Duration::from_mins(45);
+
+/// Ends this program when a test hangs: somebody who waits for the tests learns it here, and not
+/// from whoever ends them from outside.
+fn watch() -> mpsc::Sender<()> {
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || {
+        if end.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            println!("The tests have not ended after {} minutes.", LIMIT.as_secs() / 60);
+            exit(1);
+        }
+    });
+    ended
+}
+
 /// Runs `cargo` and counts what it tells; whether it was content.
 fn follow(command: &[&str], selection: &[&str], runner: Runner, tally: &mut Tally) -> Result<bool> {
     println!("$ cargo {}", [command, selection].concat().join(" "));
@@ -98,6 +116,7 @@ fn follow(command: &[&str], selection: &[&str], runner: Runner, tally: &mut Tall
         Runner::Nextest => cargo.stderr(Stdio::piped()),
     };
     let mut child = cargo.spawn().context("cannot start cargo")?;
+    let _watched = watch();
     let told: Option<Box<dyn Read>> = match runner {
         Runner::Cargo => child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read>),
         Runner::Nextest => child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read>),

@@ -483,14 +483,12 @@ fn not_an_object(name: &str, value: &Json) -> DriverError {
 fn manifests(result: Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
     let Evaluated { tree, secret } = result;
     let is_secret = |at: &str| secret.iter().any(|secret| secret == at);
-    let entries: Vec<(String, String, Json)> = match tree {
+    let is_named = tree.is_object();
+    let mut entries: Vec<(String, String, Json)> = match tree {
         Json::Null => Vec::new(),
         Json::Object(members) => members
             .into_iter()
-            .map(|(name, body)| {
-                let at = patch::pointer([name.as_str()]);
-                (name, at, body)
-            })
+            .map(|(name, body)| (name.clone(), patch::pointer([name.as_str()]), body))
             .collect(),
         Json::Array(items) => items
             .into_iter()
@@ -499,6 +497,9 @@ fn manifests(result: Evaluated) -> Result<Vec<DriverManifest>, DriverError> {
             .collect(),
         other => return Err(not_an_object("manifests", &other)),
     };
+    if is_named {
+        entries.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    }
     let mut manifests = Vec::with_capacity(entries.len());
     for (name, at, mut body) in entries {
         if body.is_null() {

@@ -81,3 +81,12 @@ pub struct PatchRole {
     /// The new role.
     pub role: String,
 }
+
+/// Body of `POST …/users` of an application or an environment type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewRole {
+    /// Id of the user or the group.
+    pub id: String,
+    /// The role.
+    pub role: String,
+}

@@ -680,11 +680,10 @@ fn node_to_wire(
     body
 }
 
-/// The hash of a node list: SHA-256 over its JSON text.
+/// The hash of a node list: SHA-256 over its canonical JSON.
 #[must_use]
 pub fn hash(nodes: &[Json]) -> String {
-    // JSON values with string keys: this cannot fail.
-    crate::id::sha256_hex(&serde_json::to_vec(nodes).unwrap_or_default())
+    crate::id::sha256_hex(crate::json::canonical(&nodes).as_bytes())
 }
 
 /// Checks that a resource of the set may be asked for by a set.

@@ -20,6 +20,7 @@ pub mod delta;
 pub mod descriptor;
 pub mod graph;
 pub mod id;
+pub mod json;
 pub mod manifest;
 pub mod matching;
 pub mod module;

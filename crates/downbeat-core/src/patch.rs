@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Json, JsonMap};
+use crate::{Json, JsonMap, json};
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -319,11 +319,12 @@ fn array_index(token: &str) -> Option<usize> {
 }
 
 /// The operations that turn `from` into `to`: members are compared one by one, arrays are replaced
-/// as a whole. Applying them to `from` gives `to`.
+/// as a whole. Applying them to `from` gives `to`; they
+/// come in the order of names.
 #[must_use]
 pub fn diff(from: &Json, to: &Json) -> Vec<Action> {
     let mut actions = Vec::new();
-    diff_at(from, to, &mut String::new(), &mut actions);
+    diff_at(&json::sorted(from), &json::sorted(to), &mut String::new(), &mut actions);
     actions
 }
 

@@ -459,7 +459,8 @@ mod tests {
             };
             let name =
                 |name: &String| format!("{name}{}", if is_required(name) { "!" } else { "" });
-            let names: Vec<String> = properties.keys().map(name).collect();
+            let mut names: Vec<String> = properties.keys().map(name).collect();
+            names.sort();
             if names.is_empty() { "-".to_owned() } else { names.join(" ") }
         };
         let line = |one: &ResourceType| {

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Json, JsonMap, Module, Resource, id::sha256_hex};
+use crate::{Json, JsonMap, Module, Resource, id::sha256_hex, json};
 
 /// The name of a set: SHA-256 over its canonical JSON, in lower-case hex.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ impl DeploymentSet {
     /// The canonical JSON text.
     #[must_use]
     pub fn canonical(&self) -> String {
-        self.to_json().to_string()
+        json::canonical(self)
     }
 
     /// The JSON form without the id.

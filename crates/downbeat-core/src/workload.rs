@@ -38,7 +38,7 @@ mod service;
 
 use std::collections::BTreeMap;
 
-use crate::{Code, Document, Json, JsonMap, Manifest, suggest};
+use crate::{Code, Document, Json, JsonMap, Manifest, json, suggest};
 
 use config::Config;
 pub(crate) use config::is_base64;
@@ -202,7 +202,8 @@ pub fn objects(workload: &Workload<'_>, scope: &Scope<'_>) -> Result<Vec<Documen
     let Some(profile) = profile(workload, &mut mistakes) else {
         return Err(mistakes.into_errors());
     };
-    let Json::Object(spec) = &workload.spec.value else {
+    let spec = json::sorted(&workload.spec.value);
+    let Json::Object(spec) = &*spec else {
         let found = read::kind(&workload.spec.value);
         let message =
             format!("the spec of workload `{}` must be an object, not {found}", workload.id);

@@ -204,8 +204,7 @@ fn hash(
         &secrets.secrets,
         account,
     );
-    // JSON values and strings: this cannot fail.
-    sha256_hex(&serde_json::to_vec(&parts).unwrap_or_default())
+    sha256_hex(downbeat_core::json::canonical(&parts).as_bytes())
 }
 
 /// The first of several resolve errors as a node error; the others are counted.

@@ -19,6 +19,7 @@ pub mod health;
 pub mod organization;
 pub mod resource_class;
 pub mod resource_type;
+pub mod role;
 pub mod runtime;
 pub mod score;
 pub mod set;

@@ -96,7 +96,7 @@ async fn found(tx: &mut Tx, now: Timestamp, first: FirstOrganization) -> Result<
         created_by: admin.clone(),
     };
     organization::create(tx, &row).await?;
-    user::set_role(tx, &scope, &admin, ADMINISTRATOR).await?;
+    user::set_role(tx, &scope, "", &admin, ADMINISTRATOR).await?;
     let row = EnvironmentType {
         id: FIRST_ENVIRONMENT_TYPE.to_owned(),
         description: "For work in progress".to_owned(),

@@ -11,6 +11,7 @@
 pub mod access;
 pub mod api;
 pub mod bootstrap;
+pub mod change;
 pub mod extract;
 pub mod not_yet;
 pub mod openapi;

@@ -56,6 +56,8 @@ fn describe(path: &str, operation: &str) -> Json {
         "parameters": openapi::path_parameters(path),
         "responses": {
             "401": openapi::error_response("The request carries no valid token."),
+            "403": openapi::error_response("The caller may see this and not do it."),
+            "404": openapi::error_response("There is no such object, or the caller may not know."),
             "501": openapi::error_response("The operation is not there yet."),
         },
     })

@@ -28,7 +28,7 @@ pub struct Problem {
     status: StatusCode,
     code: Code,
     message: String,
-    details: JsonMap,
+    details: Box<JsonMap>,
     body: Option<Value>,
 }
 
@@ -44,7 +44,7 @@ impl Problem {
     /// A problem. `message` is one line for people and names the ids in question.
     #[must_use]
     pub fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: JsonMap::new(), body: None }
+        Self { status, code, message: message.into(), details: Box::default(), body: None }
     }
 
     /// 400: the request asks for something that cannot be.
@@ -165,7 +165,7 @@ impl IntoResponse for Problem {
             let body = ErrorBody {
                 error: code.to_owned(),
                 message: self.message,
-                details: Some(self.details),
+                details: Some(*self.details),
             };
             (self.status, Extension(message), Json(body)).into_response()
         };

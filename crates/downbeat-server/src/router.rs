@@ -31,6 +31,10 @@ use crate::{AppState, Problem, api, not_yet, openapi, problem::Message, terrafor
 /// Carries the id of a request on its answer, to be found in the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request, for those who handle it.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub String);
+
 /// The operations that are there, by noun.
 fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
@@ -49,6 +53,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(api::organization::routes())
         .merge(api::resource_class::routes())
         .merge(api::resource_type::routes())
+        .merge(api::role::routes())
         .merge(api::runtime::routes())
         .merge(api::score::routes())
         .merge(api::set::routes())
@@ -155,8 +160,9 @@ async fn time_limit(State(state): State<AppState>, request: Request, next: Next)
 /// One line for each request. The query is left out: it may hold what a client should not have put
 /// there; so are all headers. Clients that wait for a deployment ask for its progress again and
 /// again: those lines are for debugging only.
-async fn log(request: Request, next: Next) -> Response {
+async fn log(mut request: Request, next: Next) -> Response {
     let id = Uuid::new_v4().to_string();
+    request.extensions_mut().insert(RequestId(id.clone()));
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
     let span = tracing::info_span!(
         "request",
@@ -200,6 +206,9 @@ mod tests {
 
     use super::{REQUEST_ID, Request, StatusCode, catch_panics, log};
 
+    /// One test at a time: a place that logs finds out once for all threads who listens.
+    static LOG: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     /// What was logged.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -217,6 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn asking_for_progress_is_logged_for_debugging_only() {
+        let _alone = LOG.lock().await;
         let lines = Lines::default();
         let written = lines.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -246,6 +256,7 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("the secret is 42");
         }
+        let _alone = LOG.lock().await;
         let router: Router = Router::new()
             .route("/", get(broken))
             .layer(middleware::from_fn(catch_panics))

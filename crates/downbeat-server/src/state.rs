@@ -9,6 +9,8 @@ use downbeat_store::{Db, Tx};
 use jiff::Timestamp;
 use uuid::{NoContext, Uuid};
 
+pub use crate::access::Identities;
+
 /// Tells the engine that there is work.
 pub trait Wake: Send + Sync {
     /// A deployment row was written. May be called too often; a lost call only costs time.
@@ -70,6 +72,8 @@ pub struct AppState {
     pub run_keys: RunKeys,
     /// What a request may cost.
     pub limits: Limits,
+    /// Who asked of late.
+    pub identities: Identities,
 }
 
 impl AppState {

@@ -1,21 +1,22 @@
 //! Opening the database, and the two ways to use it.
 //!
-//! SQLite has **one** writer connection and a small pool of readers (WAL mode). A writing
-//! transaction begins `IMMEDIATE`: one that turns into a writer later fails at once, whatever the
-//! timeout.
+//! SQLite has **one** writer connection, whose users share commits ([`crate::group`]), and a small
+//! pool of readers (WAL mode). A writing transaction begins `IMMEDIATE`: one that turns into a
+//! writer later fails at once, whatever the timeout.
 
 use std::{path::Path, sync::Once, time::Duration};
 
 use sqlx::{
-    AnyConnection, AnyPool, Connection as _, Executor, Transaction,
+    AnyConnection, AnyPool, Connection as _, Executor,
     any::{Any, AnyPoolOptions},
     pool::PoolConnection,
 };
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    group::{Tx, Writer},
+};
 
-/// A transaction that may write. Dropping it rolls back.
-pub type Tx = Transaction<'static, Any>;
 /// A connection for reading.
 pub type Conn = PoolConnection<Any>;
 
@@ -25,7 +26,8 @@ static DRIVERS: Once = Once::new();
 /// A handle on the database; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {
-    writer: AnyPool,
+    pub(crate) writer: Writer,
+    writers: AnyPool,
     readers: AnyPool,
 }
 
@@ -47,10 +49,10 @@ impl Db {
         let mut probe = AnyConnection::connect(&url).await.map_err(|e| failed(reason(e)))?;
         probe.execute("PRAGMA schema_version").await.map_err(|e| failed(reason(e)))?;
         probe.close().await.map_err(|e| failed(reason(e)))?;
-        let writer = pool(1).connect(&url).await.map_err(|e| failed(e.into()))?;
-        MIGRATIONS.run(&writer).await.map_err(|e| failed(e.into()))?;
+        let writers = pool(1).connect(&url).await.map_err(|e| failed(e.into()))?;
+        MIGRATIONS.run(&writers).await.map_err(|e| failed(e.into()))?;
         let readers = pool(4).connect_lazy(&url).map_err(|e| failed(e.into()))?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer: Writer::new(writers.clone()), writers, readers })
     }
 
     /// A connection for reading.
@@ -66,22 +68,22 @@ impl Db {
     /// # Errors
     /// When no connection can be had.
     pub async fn write(&self) -> Result<Tx> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        self.writer.begin().await
+    }
+
+    /// How often users, roles or tokens were changed so far by this process: what was read of them
+    /// before this number grew is old.
+    #[must_use]
+    pub fn identities(&self) -> u64 {
+        self.writer.identities()
     }
 
     /// Waits for open transactions and closes all connections.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+        self.writers.close().await;
     }
-}
-
-/// Makes what the transaction wrote permanent.
-///
-/// # Errors
-/// When the database fails; nothing was written then.
-pub async fn commit(tx: Tx) -> Result<()> {
-    Ok(tx.commit().await?)
 }
 
 fn pool(connections: u32) -> AnyPoolOptions {

@@ -10,6 +10,7 @@
 pub mod account;
 pub mod active_resource;
 pub mod application;
+pub mod audit;
 pub mod db;
 pub mod definition;
 pub mod delta;
@@ -19,6 +20,7 @@ pub mod environment;
 pub mod environment_type;
 pub mod error;
 pub mod graph;
+pub mod group;
 pub mod installation;
 pub mod journal;
 pub mod organization;
@@ -34,7 +36,8 @@ pub mod token;
 pub mod user;
 pub mod value;
 
-pub use db::{Conn, Db, Tx, commit};
+pub use db::{Conn, Db};
 pub use error::{Error, Result};
+pub use group::{Tx, commit};
 pub use scope::{AppScope, EnvScope, OrgScope};
 pub use sqlx::AnyConnection;

@@ -41,6 +41,7 @@ fn read(row: &AnyRow) -> Result<Token> {
 /// # Errors
 /// [`crate::Error::Conflict`] when the user has a token with this id, or does not exist.
 pub async fn create(tx: &mut Tx, token: &Token, hash: &[u8]) -> Result<()> {
+    tx.touch_identities();
     // Makes the token's row.
     sqlx::query(
         "INSERT INTO token (id, user_id, type, description, hash, created_at, created_by, expires_at)
@@ -113,6 +114,7 @@ pub async fn find(conn: &mut AnyConnection, user: &str, id: &str) -> Result<Opti
 /// # Errors
 /// When the database fails.
 pub async fn delete(tx: &mut Tx, user: &str, id: &str) -> Result<bool> {
+    tx.touch_identities();
     // The token is no longer valid.
     let done = sqlx::query("DELETE FROM token WHERE user_id = $1 AND id = $2")
         .bind(user)

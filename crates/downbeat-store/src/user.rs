@@ -3,8 +3,6 @@
 //! An object of a role is a path as v1 writes it: `/orgs/acme`, `/orgs/acme/apps/shop`,
 //! `/orgs/acme/env-types/production`.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use sqlx::{AnyConnection, any::AnyRow};
 
@@ -25,12 +23,12 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
-/// A user with the role in an organization.
+/// A user with the role on an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The user.
     pub user: User,
-    /// The role in the organization.
+    /// The role on the object.
     pub role: String,
 }
 
@@ -54,11 +52,17 @@ pub fn org_object(org: &str) -> String {
     format!("/orgs/{org}")
 }
 
+/// The path of an object in an organization, as `role.object` has it.
+fn object(scope: &OrgScope, below: &str) -> String {
+    format!("{}{below}", org_object(scope.org()))
+}
+
 /// Adds a user.
 ///
 /// # Errors
 /// [`crate::Error::Conflict`] when the id is taken.
 pub async fn create(tx: &mut Tx, user: &User) -> Result<()> {
+    tx.touch_identities();
     // Makes the user's row.
     sqlx::query(
         "INSERT INTO user_account (id, name, type, email, created_at) VALUES ($1, $2, $3, $4, $5)",
@@ -87,70 +91,87 @@ pub async fn find(conn: &mut AnyConnection, id: &str) -> Result<Option<User>> {
     row.as_ref().map(read).transpose()
 }
 
-/// All roles of a user, by object.
+/// All roles of a user and of the groups that the user is in: object and role.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn roles(conn: &mut AnyConnection, id: &str) -> Result<BTreeMap<String, String>> {
-    // Which roles does the user have, and on what?
-    let rows = sqlx::query("SELECT object, role FROM role WHERE user_id = $1")
-        .bind(id)
-        .fetch_all(conn)
-        .await?;
+pub async fn roles(conn: &mut AnyConnection, id: &str) -> Result<Vec<(String, String)>> {
+    // Which roles does the user have, alone or as member of a group, and on what?
+    let rows = sqlx::query(
+        "SELECT object, role FROM role
+          WHERE user_id = $1
+             OR user_id IN (SELECT group_id FROM group_member WHERE user_id = $1)",
+    )
+    .bind(id)
+    .fetch_all(conn)
+    .await?;
     rows.iter().map(|row| Ok((row.text("object")?, row.text("role")?))).collect()
 }
 
-/// Everybody with a role in the organization, oldest first.
+/// Everybody with a role on an object, oldest first. The object is named by its path below the
+/// organization: empty for the organization itself, `/apps/shop`, `/env-types/production`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn members(conn: &mut AnyConnection, scope: &OrgScope) -> Result<Vec<Member>> {
-    // Who has a role in the organization?
+pub async fn members(
+    conn: &mut AnyConnection,
+    scope: &OrgScope,
+    below: &str,
+) -> Result<Vec<Member>> {
+    // Who has a role on the object?
     let rows = sqlx::query(
         "SELECT u.id, u.name, u.type, u.email, u.created_at, r.role
            FROM role r JOIN user_account u ON u.id = r.user_id
           WHERE r.object = $1
           ORDER BY u.created_at, u.id",
     )
-    .bind(org_object(scope.org()))
+    .bind(object(scope, below))
     .fetch_all(conn)
     .await?;
     rows.iter().map(read_member).collect()
 }
 
-/// One member of the organization.
+/// One member of an object, named as for [`members`].
 ///
 /// # Errors
 /// When the database fails.
 pub async fn member(
     conn: &mut AnyConnection,
     scope: &OrgScope,
+    below: &str,
     id: &str,
 ) -> Result<Option<Member>> {
-    // What role does the user have in the organization?
+    // What role does the user have on the object?
     let row = sqlx::query(
         "SELECT u.id, u.name, u.type, u.email, u.created_at, r.role
            FROM role r JOIN user_account u ON u.id = r.user_id
           WHERE r.object = $1 AND u.id = $2",
     )
-    .bind(org_object(scope.org()))
+    .bind(object(scope, below))
     .bind(id)
     .fetch_optional(conn)
     .await?;
     row.as_ref().map(read_member).transpose()
 }
 
-/// Gives the user a role in the organization; an earlier one is replaced.
+/// Gives the user a role on an object, named as for [`members`]; an earlier one is replaced.
 ///
 /// # Errors
 /// [`crate::Error::Conflict`] when the user does not exist.
-pub async fn set_role(tx: &mut Tx, scope: &OrgScope, id: &str, role: &str) -> Result<()> {
-    // From now on, the user has this role in the organization.
+pub async fn set_role(
+    tx: &mut Tx,
+    scope: &OrgScope,
+    below: &str,
+    id: &str,
+    role: &str,
+) -> Result<()> {
+    tx.touch_identities();
+    // From now on, the user has this role on the object.
     sqlx::query(
         "INSERT INTO role (object, user_id, role) VALUES ($1, $2, $3)
              ON CONFLICT (object, user_id) DO UPDATE SET role = excluded.role",
     )
-    .bind(org_object(scope.org()))
+    .bind(object(scope, below))
     .bind(id)
     .bind(role)
     .execute(&mut **tx)
@@ -158,11 +179,27 @@ pub async fn set_role(tx: &mut Tx, scope: &OrgScope, id: &str, role: &str) -> Re
     Ok(())
 }
 
+/// Takes the role of a user on one object, named as for [`members`]. Says whether there was one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remove_role(tx: &mut Tx, scope: &OrgScope, below: &str, id: &str) -> Result<bool> {
+    tx.touch_identities();
+    // Ends the role on this object.
+    let done = sqlx::query("DELETE FROM role WHERE object = $1 AND user_id = $2")
+        .bind(object(scope, below))
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// Takes all roles of the user on the organization and on everything in it.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn remove_roles(tx: &mut Tx, scope: &OrgScope, id: &str) -> Result<()> {
+    tx.touch_identities();
     let object = org_object(scope.org());
     // Ends every role of the user in the organization. Ids hold no `%` and no `_`.
     sqlx::query("DELETE FROM role WHERE user_id = $1 AND (object = $2 OR object LIKE $3)")
@@ -179,7 +216,8 @@ pub async fn remove_roles(tx: &mut Tx, scope: &OrgScope, id: &str) -> Result<()>
 /// # Errors
 /// When the database fails.
 pub async fn remove_roles_on(tx: &mut Tx, scope: &OrgScope, below: &str) -> Result<()> {
-    let object = format!("{}{below}", org_object(scope.org()));
+    tx.touch_identities();
+    let object = object(scope, below);
     // Ends every role on the object. Ids hold no `%` and no `_`.
     sqlx::query("DELETE FROM role WHERE object = $1 OR object LIKE $2")
         .bind(&object)
@@ -194,6 +232,7 @@ pub async fn remove_roles_on(tx: &mut Tx, scope: &OrgScope, below: &str) -> Resu
 /// # Errors
 /// When the database fails.
 pub async fn delete(tx: &mut Tx, id: &str) -> Result<()> {
+    tx.touch_identities();
     // Removes the user; roles and tokens go with the row.
     sqlx::query("DELETE FROM user_account WHERE id = $1").bind(id).execute(&mut **tx).await?;
     Ok(())

@@ -81,6 +81,7 @@ impl Server {
             states: states.clone(),
             run_keys: run_keys.clone(),
             limits,
+            identities: downbeat_server::state::Identities::default(),
         };
         let first = FirstOrganization {
             org_id: ORG.to_owned(),
@@ -135,10 +136,21 @@ impl Server {
 
     /// A client of a new service user with this role in the organization.
     pub async fn with_role(&self, role: &str) -> Client {
+        self.with_roles(&[("", role)]).await
+    }
+
+    /// A client of a new service user with these roles: the first one in the organization, the
+    /// others on objects below it, for example `("/apps/shop", "developer")`.
+    pub async fn with_roles(&self, roles: &[(&str, &str)]) -> Client {
         let admin = self.admin();
+        let ((_, role), others) = roles.split_first().expect("a role in the organization");
         let body = serde_json::json!({ "name": role, "role": role });
         let user = admin.post(&format!("/orgs/{ORG}/users"), body).await.json(200);
         let id = user.get("id").and_then(|id| id.as_str()).expect("an id").to_owned();
+        for (object, role) in others {
+            let body = serde_json::json!({ "id": id, "role": role });
+            admin.post(&format!("/orgs/{ORG}{object}/users"), body).await.is(200);
+        }
         let body = serde_json::json!({ "id": "test", "type": "static" });
         let token = admin.post(&format!("/users/{id}/tokens"), body).await.json(200);
         let token = token.get("token").and_then(|token| token.as_str()).expect("a token");

@@ -239,6 +239,7 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
         states,
         run_keys,
         limits: Limits::default(),
+        identities: downbeat_server::state::Identities::default(),
     };
 
     let token = bootstrap::session(&db, clock.now(), ADMIN)

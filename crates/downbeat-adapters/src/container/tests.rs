@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use downbeat_core::{Code, Json, ResourceKey, Secret, SecretExpr};
+use downbeat_core::{Code, Json, ResourceKey, Secret, SecretExpr, json::sorted};
 use downbeat_engine::{
     BoxFuture, DriverError, ExternalDriver, Memory, Removal, Request, RunKeys, SecretOutput,
 };
@@ -60,7 +60,7 @@ fn shown(ready: &Ready) -> Json {
         let secrets: Vec<&String> = object.secrets.keys().collect();
         json!({"object": object.data, "secrets": secrets})
     };
-    ready.objects.iter().map(object).collect()
+    sorted(&ready.objects.iter().map(object).collect::<Json>()).into_owned()
 }
 
 /// What the smallest run needs.
@@ -119,7 +119,7 @@ fn the_objects_of_an_image_with_everything() {
     let secret = serde_json::from_str::<Json>(ready.objects[0].filled().expose()).unwrap();
     let plan: Json =
         serde_json::from_str(secret["stringData"]["plan.json"].as_str().unwrap()).unwrap();
-    insta::assert_yaml_snapshot!("everything-plan", plan);
+    insta::assert_yaml_snapshot!("everything-plan", sorted(&plan));
     assert_eq!(secret["stringData"]["env.TF_VAR_my-password"], "hunter22-hunter22");
     assert_eq!(secret["stringData"]["git.password"], "git-hidden");
     assert!(ready.cluster.agent_url.is_some());

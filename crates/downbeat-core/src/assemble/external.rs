@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use super::{Error, Object};
 use crate::secret::SecretPart;
 use crate::workload::{is_base64, members};
-use crate::{Code, Json, JsonMap, SecretExpr, SecretRef};
+use crate::{Code, Json, JsonMap, SecretExpr, SecretRef, json};
 
 /// The object as a repository may hold it: itself when it has no secrets, an `ExternalSecret` in
 /// the place of a Secret with some.
@@ -57,7 +57,7 @@ fn misuse(object: &Object, pointer: &str, is_secret: bool) -> Error {
 }
 
 fn external_secret(object: &Object) -> Result<Json, Error> {
-    let value = &object.document.value;
+    let value = &*json::sorted(&object.document.value);
     let mut sources = Sources::of(object);
     let mut template_data = JsonMap::new();
     // In this order: Kubernetes lets `stringData` win.

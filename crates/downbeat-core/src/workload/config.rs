@@ -33,18 +33,18 @@ pub(super) struct Bundles {
 pub(super) struct Bundle {
     /// The name of both.
     pub(super) name: String,
-    data: JsonMap,
-    binary: JsonMap,
+    data: BTreeMap<String, String>,
+    binary: BTreeMap<String, String>,
     secrets: BTreeMap<String, SecretExpr>,
 }
 
 impl Bundle {
     pub(super) fn plain(&mut self, key: &str, text: String) {
-        self.data.insert(key.to_owned(), Json::String(text));
+        self.data.insert(key.to_owned(), text);
     }
 
     pub(super) fn binary(&mut self, key: &str, base64: &str) {
-        self.binary.insert(key.to_owned(), Json::String(base64.to_owned()));
+        self.binary.insert(key.to_owned(), base64.to_owned());
     }
 
     pub(super) fn secret(&mut self, key: &str, expr: &SecretExpr) {
@@ -53,11 +53,10 @@ impl Bundle {
 
     /// How many bytes the ConfigMap holds, as Kubernetes counts them.
     pub(super) fn size(&self) -> usize {
-        let bytes = |text: &Json| text.as_str().map_or(0, str::len);
-        let data: usize = self.data.iter().map(|(key, text)| key.len() + bytes(text)).sum();
+        let data: usize = self.data.iter().map(|(key, text)| key.len() + text.len()).sum();
         // Base64 needs four characters for three bytes.
         let binary: usize =
-            self.binary.iter().map(|(key, text)| key.len() + bytes(text) / 4 * 3).sum();
+            self.binary.iter().map(|(key, text)| key.len() + text.len() / 4 * 3).sum();
         data + binary
     }
 
@@ -71,7 +70,7 @@ impl Bundle {
         for (tag, map) in [(b'd', &self.data), (b'b', &self.binary)] {
             for (key, value) in map {
                 feed(tag, key);
-                feed(b'=', value.as_str().unwrap_or_default());
+                feed(b'=', value);
             }
         }
         for (key, expr) in &self.secrets {
@@ -103,7 +102,7 @@ impl Bundle {
             ]);
             for (member, map) in [("data", self.data), ("binaryData", self.binary)] {
                 if !map.is_empty() {
-                    object.insert(member.to_owned(), Json::Object(map));
+                    object.insert(member.to_owned(), Json::from_iter(map));
                 }
             }
             objects.push(Document::plain(Json::Object(object)));

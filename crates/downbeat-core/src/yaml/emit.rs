@@ -5,15 +5,16 @@
 
 use std::fmt::Write;
 
-use crate::Json;
+use crate::{Json, json};
 
 /// Writes a value as one YAML document in block style, ending with a line feed.
 ///
-/// Keys keep the order of the map. A string stands without quotes only where no YAML 1.1 or 1.2
+/// Keys stand in the order of their names. A string stands without quotes only where no YAML 1.1 or 1.2
 /// reader takes it for anything else; text of several lines becomes a literal block when a block
 /// can hold it exactly.
 #[must_use]
 pub fn to_string(value: &Json) -> String {
+    let value = &*json::sorted(value);
     // Most objects are smaller.
     let mut out = String::with_capacity(1024);
     match value {

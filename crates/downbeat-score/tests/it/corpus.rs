@@ -27,6 +27,7 @@ fn golden(name: &str, source: &Source<'_>, extension: Option<(&str, &str)>) {
     let Some(converted) = checked.converted else { panic!("{name}: {shown:#?}") };
     let result: Json = json!({ "set": set(&converted), "warnings": shown });
     insta::with_settings!({
+        sort_maps => true,
         snapshot_path => "../data/golden",
         prepend_module_to_snapshot => false,
         omit_expression => true,

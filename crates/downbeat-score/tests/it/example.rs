@@ -1,6 +1,6 @@
 //! The worked example of the conversion, byte for byte.
 
-use downbeat_core::Json;
+use downbeat_core::{Json, json::canonical};
 use downbeat_score::Options;
 
 use crate::{convert, delta, set};
@@ -46,9 +46,9 @@ fn worked_example() {
     let converted = convert(SCORE, &options);
     assert_eq!(converted.warnings, []);
     let expected: Json = serde_json::from_str(DELTA).unwrap();
-    assert_eq!(delta(&converted).to_string(), expected.to_string());
+    assert_eq!(canonical(&delta(&converted)), canonical(&expected));
     assert_eq!(
-        set(&converted)["shared"].to_string(),
+        canonical(&set(&converted)["shared"]),
         r#"{"site":{"class":"default","type":"dns"}}"#
     );
 }

@@ -1,6 +1,7 @@
 //! `/orgs/{orgId}/apps`: applications.
 
 use axum::{Json, extract::State, http::StatusCode};
+use downbeat_access::{Action, Role};
 use downbeat_api::{
     ErrorBody,
     application::{Application, CreateApplication, PatchApplication, Status},
@@ -13,6 +14,7 @@ use downbeat_store::{
     commit,
     environment::{self, Environment},
     removal::{self, Asked},
+    user,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -65,7 +67,8 @@ async fn list(
 ) -> Result<Json<Vec<Application>>> {
     let scope = caller.may_read(&org)?;
     let mut conn = state.db.read().await?;
-    let rows = store::list(&mut conn, &scope).await?;
+    let mut rows = store::list(&mut conn, &scope).await?;
+    rows.retain(|row| caller.may_with(&scope, &row.id, Action::ReadApplication));
     let mut environments = environment::list_in_org(&mut conn, &scope).await?;
     let wired = rows.into_iter().map(|row| {
         let own = environments.extract_if(.., |environment| environment.app_id == row.id);
@@ -124,6 +127,8 @@ async fn create(
         return Err(Problem::conflict(format!("The application `{}` exists already.", row.id)));
     }
     store::create(&mut tx, &scope, &row).await?;
+    let owner = Role::Owner.name();
+    user::set_role(&mut tx, &scope, &format!("/apps/{}", row.id), caller.id(), owner).await?;
     let mut environments = Vec::new();
     if let Some(EnvironmentBase { id, name, r#type }) = first {
         let new = super::environment::New { id, name, kind: r#type, from_deploy_id: None };

@@ -26,6 +26,6 @@ async fn get(caller: Caller) -> Json<CurrentUser> {
         r#type: user.kind,
         created_at: user.created_at.into(),
         properties: JsonMap::new(),
-        roles: caller.roles().clone(),
+        roles: caller.roles(),
     })
 }

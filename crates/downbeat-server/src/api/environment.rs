@@ -240,6 +240,7 @@ async fn create(
     };
     let mut tx = state.db.write().await?;
     application::require_active(&mut tx, &scope).await?;
+    caller.may_deploy(&scope, &new.kind)?;
     let row = add(&mut tx, &scope, new, state.now(), caller.id()).await?;
     let environment = wire(&mut tx, &scope, row).await?;
     commit(tx).await?;

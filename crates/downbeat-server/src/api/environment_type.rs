@@ -6,7 +6,6 @@ use downbeat_api::environment_type::{
 };
 use downbeat_core::id::Grammar;
 use downbeat_store::{
-    commit,
     environment_type::{self as store, EnvironmentType as Row},
     user,
 };
@@ -17,6 +16,7 @@ use super::common::check_grammar;
 use crate::{
     AppState, Problem, Result,
     access::Caller,
+    change::Effect,
     extract::{Body, Path},
 };
 
@@ -36,7 +36,7 @@ async fn list(
     caller: Caller,
     Path(org): Path<String>,
 ) -> Result<Json<Vec<EnvironmentType>>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let rows = store::list(&mut *state.db.read().await?, &scope).await?;
     Ok(Json(rows.into_iter().map(wire).collect()))
 }
@@ -57,19 +57,20 @@ async fn create(
     Path(org): Path<String>,
     Body(new): Body<CreateEnvironmentType>,
 ) -> Result<(StatusCode, Json<EnvironmentType>)> {
-    let scope = caller.may_change(&org)?;
+    let scope = caller.scope(&org)?;
     check_grammar(Grammar::Plain, "id of an environment type", "/id", &new.id)?;
     let row = Row { id: new.id, description: new.description.unwrap_or_default() };
-    let mut tx = state.db.write().await?;
-    if store::find(&mut tx, &scope, &row.id).await?.is_some() {
+    let mut change = caller.change(&state, &scope).await?;
+    if store::find(&mut change, &scope, &row.id).await?.is_some() {
         return Err(Problem::conflict(format!(
             "The environment type `{}` exists already.",
             row.id
         )));
     }
-    store::create(&mut tx, &scope, &row).await?;
-    commit(tx).await?;
-    Ok((StatusCode::CREATED, Json(wire(row))))
+    store::create(&mut change, &scope, &row).await?;
+    let answer = wire(row);
+    change.commit(StatusCode::CREATED, Effect::created(&answer)).await?;
+    Ok((StatusCode::CREATED, Json(answer)))
 }
 
 /// Shows an environment type.
@@ -83,7 +84,7 @@ async fn get(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<Json<EnvironmentType>> {
-    let scope = caller.may_read(&org)?;
+    let scope = caller.scope(&org)?;
     let row = store::find(&mut *state.db.read().await?, &scope, &id).await?;
     row.map(wire).map(Json).ok_or_else(|| missing(&id))
 }
@@ -99,16 +100,19 @@ async fn patch(
     State(state): State<AppState>,
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
-    Body(change): Body<PatchEnvironmentType>,
+    Body(patch): Body<PatchEnvironmentType>,
 ) -> Result<Json<EnvironmentType>> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    if let Some(description) = change.description {
-        store::describe(&mut tx, &scope, &id, &description).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let before = store::find(&mut change, &scope, &id).await?.ok_or_else(|| missing(&id))?;
+    let mut after = before.clone();
+    if let Some(description) = patch.description {
+        store::describe(&mut change, &scope, &id, &description).await?;
+        after.description = description;
     }
-    let row = store::find(&mut tx, &scope, &id).await?.ok_or_else(|| missing(&id))?;
-    commit(tx).await?;
-    Ok(Json(wire(row)))
+    let (before, after) = (wire(before), wire(after));
+    change.commit(StatusCode::OK, Effect::changed(&before, &after)).await?;
+    Ok(Json(after))
 }
 
 /// Removes an environment type that no environment has.
@@ -125,19 +129,18 @@ async fn delete(
     caller: Caller,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let scope = caller.may_change(&org)?;
-    let mut tx = state.db.write().await?;
-    let in_use = store::in_use(&mut tx, &scope, &id).await?;
+    let scope = caller.scope(&org)?;
+    let mut change = caller.change(&state, &scope).await?;
+    let row = store::find(&mut change, &scope, &id).await?.ok_or_else(|| missing(&id))?;
+    let in_use = store::in_use(&mut change, &scope, &id).await?;
     if !in_use.is_empty() {
         let list = in_use.into_iter().map(|(app_id, env_id)| EnvironmentInUse { app_id, env_id });
         let list: Vec<_> = list.collect();
         return Err(Problem::conflict("The type is in use.").with_body(json!(list)));
     }
-    if !store::delete(&mut tx, &scope, &id).await? {
-        return Err(missing(&id));
-    }
-    user::remove_roles_on(&mut tx, &scope, &format!("/env-types/{id}")).await?;
-    commit(tx).await?;
+    store::delete(&mut change, &scope, &id).await?;
+    user::remove_roles_on(&mut change, &scope, &format!("/env-types/{id}")).await?;
+    change.commit(StatusCode::NO_CONTENT, Effect::deleted(&wire(row))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

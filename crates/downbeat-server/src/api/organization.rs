@@ -1,6 +1,7 @@
 //! `/orgs`: organizations.
 
 use axum::{Json, extract::State};
+use downbeat_access::Action;
 use downbeat_api::organization::{Logo, Organization};
 use downbeat_store::organization::{self as store, Organization as Row};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -20,7 +21,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
 async fn list(State(state): State<AppState>, caller: Caller) -> Result<Json<Vec<Organization>>> {
     let mut conn = state.db.read().await?;
     let mut organizations = Vec::new();
-    for scope in caller.orgs() {
+    for scope in caller.orgs(Action::ReadOrganization) {
         organizations.extend(store::find(&mut conn, &scope).await?.map(wire));
     }
     Ok(Json(organizations))

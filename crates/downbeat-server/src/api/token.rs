@@ -4,6 +4,7 @@
 //! of the organization. Whoever may not is answered 403, so nothing is told about who exists.
 
 use axum::{Json, extract::State, http::StatusCode};
+use downbeat_access::Action;
 use downbeat_api::{
     ErrorBody,
     token::{CreateToken, NewToken, TokenInfo},
@@ -144,9 +145,8 @@ async fn allow(conn: &mut AnyConnection, caller: &Caller, id: &str) -> Result<us
     if caller.id() == id {
         return Ok(caller.user().clone());
     }
-    for org in caller.orgs() {
-        let Ok(scope) = caller.may_change(org.org()) else { continue };
-        if let Some(member) = user::member(conn, &scope, id).await?
+    for scope in caller.orgs(Action::ChangePlatform) {
+        if let Some(member) = user::member(conn, &scope, "", id).await?
             && member.user.kind == "service"
         {
             return Ok(member.user);

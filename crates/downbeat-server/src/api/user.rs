@@ -31,10 +31,18 @@ pub fn routes() -> OpenApiRouter<AppState> {
 /// Which users to list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Filter {
+pub(super) struct Filter {
     /// Only `user` (people and programs) or only `group`.
     #[param(nullable = false)]
     r#type: Option<String>,
+}
+
+impl Filter {
+    /// Whether this one is asked for.
+    pub(super) fn admits(&self, member: &Member) -> bool {
+        let groups = self.r#type.as_deref() == Some("group");
+        self.r#type.is_none() || (member.user.kind == "group") == groups
+    }
 }
 
 /// Lists the users with a role in the organization.
@@ -50,11 +58,8 @@ async fn list(
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<UserRole>>> {
     let scope = caller.may_read(&org)?;
-    let members = store::members(&mut *state.db.read().await?, &scope).await?;
-    let groups = filter.r#type.as_deref() == Some("group");
-    let everybody = filter.r#type.is_none();
-    let wanted = |member: &Member| everybody || (member.user.kind == "group") == groups;
-    Ok(Json(members.into_iter().filter(wanted).map(wire).collect()))
+    let members = store::members(&mut *state.db.read().await?, &scope, "").await?;
+    Ok(Json(members.into_iter().filter(|member| filter.admits(member)).map(wire).collect()))
 }
 
 /// Creates a service user with a role in the organization.
@@ -83,7 +88,7 @@ async fn create(
     };
     let mut tx = state.db.write().await?;
     store::create(&mut tx, &row).await?;
-    store::set_role(&mut tx, &scope, &row.id, &new.role).await?;
+    store::set_role(&mut tx, &scope, "", &row.id, &new.role).await?;
     commit(tx).await?;
     Ok(Json(User {
         id: row.id,
@@ -106,7 +111,7 @@ async fn get(
     Path((org, id)): Path<(String, String)>,
 ) -> Result<Json<UserRole>> {
     let scope = caller.may_read(&org)?;
-    let member = store::member(&mut *state.db.read().await?, &scope, &id).await?;
+    let member = store::member(&mut *state.db.read().await?, &scope, "", &id).await?;
     let unknown = || {
         let id = crate::problem::short(&id);
         Problem::forbidden(format!("No user with id `{id}` has a role in `{org}`."))
@@ -134,7 +139,7 @@ async fn patch(
     if change.role != ADMINISTRATOR {
         keep_an_administrator(&mut tx, &scope, &member).await?;
     }
-    store::set_role(&mut tx, &scope, &id, &change.role).await?;
+    store::set_role(&mut tx, &scope, "", &id, &change.role).await?;
     commit(tx).await?;
     member.role = change.role;
     Ok(Json(wire(member)))
@@ -164,7 +169,7 @@ async fn delete(
 }
 
 async fn require(conn: &mut AnyConnection, scope: &OrgScope, id: &str) -> Result<Member> {
-    store::member(conn, scope, id).await?.ok_or_else(|| Problem::not_found("user", id))
+    store::member(conn, scope, "", id).await?.ok_or_else(|| Problem::not_found("user", id))
 }
 
 /// An organization whose last human administrator goes could not be administered any more.
@@ -174,7 +179,7 @@ async fn keep_an_administrator(
     leaving: &Member,
 ) -> Result<()> {
     let rules = |member: &Member| member.role == ADMINISTRATOR && member.user.kind == "user";
-    let members = store::members(conn, scope).await?;
+    let members = store::members(conn, scope, "").await?;
     let others = members.iter().any(|member| rules(member) && member.user.id != leaving.user.id);
     if others || !rules(leaving) {
         return Ok(());
@@ -194,7 +199,7 @@ fn check_role(role: &str) -> Result<()> {
         .at("/role", "not a role in an organization"))
 }
 
-fn wire(member: Member) -> UserRole {
+pub(super) fn wire(member: Member) -> UserRole {
     UserRole {
         id: member.user.id,
         name: member.user.name,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use axum::{Json, extract::State, http::StatusCode};
 use downbeat_api::value::{Change, SharedValue, Source, ValueSetAction, ValueSetVersion};
-use downbeat_core::Json as Document;
+use downbeat_core::{Json as Document, json::sorted};
 use downbeat_store::{
     AnyConnection, Error, Tx, commit,
     value::{self as store, Level, Version as Row},
@@ -451,7 +451,7 @@ fn diff(
             None => change("add", format!("/{key}"), Some(json!(new))),
             Some(old) => {
                 let (old, new) = (json!(old), json!(new));
-                for (field, value) in new.as_object().into_iter().flatten() {
+                for (field, value) in sorted(&new).as_object().into_iter().flatten() {
                     if old.get(field) != Some(value) {
                         change("replace", format!("/{key}/{field}"), Some(value.clone()));
                     }

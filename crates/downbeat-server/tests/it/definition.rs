@@ -1,5 +1,7 @@
 //! Resource definitions, their criteria and versions.
 
+use std::collections::BTreeSet;
+
 use downbeat_core::yaml;
 use downbeat_testkit::{Client, Server, ports::STORE};
 use serde_json::{Value, json};
@@ -502,7 +504,7 @@ async fn published_definitions_round_trip() {
         let inputs = &sent["driver_inputs"];
         let secrets = inputs.get("secret_refs").or(inputs.get("secrets"));
         let shown = made["driver_inputs"].get("secret_refs");
-        let names = |tree: Option<&Value>| -> Option<Vec<String>> {
+        let names = |tree: Option<&Value>| -> Option<BTreeSet<String>> {
             Some(tree?.as_object()?.keys().cloned().collect())
         };
         assert_eq!(names(shown), names(secrets), "{file:?}");

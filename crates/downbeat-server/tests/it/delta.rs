@@ -114,7 +114,7 @@ async fn what_is_wrong_with_a_delta() {
     assert!(admin.patch(&missing, json!([])).await.json(404).is_string());
     assert!(admin.put(&format!("{missing}/metadata/name"), json!("x")).await.json(404).is_string());
 
-    let viewer = server.with_role("member").await;
+    let viewer = server.with_roles(&[("", "member"), ("/apps/shop", "viewer")]).await;
     viewer.get(&deltas).await.is(200);
     let _ = viewer.post(&deltas, json!({})).await.refused(403, "API-403");
     let _ = server.anonymous().get(&deltas).await.refused(401, "API-401");

@@ -108,6 +108,7 @@ fn keep(kept: &mut Kept, path: &str, mut result: Json) {
     forget_versions(&mut result);
     let name = path.trim_end_matches(".yaml").replace('/', "--");
     insta::with_settings!({
+        sort_maps => true,
         snapshot_path => GOLDEN[0],
         prepend_module_to_snapshot => false,
         omit_expression => true,
