@@ -1,6 +1,8 @@
 //! The integration tests of the binary: sessions of a user, and what happens when a process dies.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod graph_patterns;
@@ -16,6 +18,8 @@ mod rules;
 mod samples;
 #[cfg(test)]
 mod session;
+#[cfg(test)]
+mod shop;
 #[cfg(test)]
 mod terminal;
 #[cfg(test)]
