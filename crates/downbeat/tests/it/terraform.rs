@@ -632,6 +632,25 @@ async fn code_comes_from_files_and_repositories() {
     assert!(error.message.contains("leads through a link"), "{}", error.message);
 }
 
+/// What a branch says now is of no matter for what was made of it before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_commit_made_is_destroyed_with_that_commit() {
+    let Some(world) = World::new().await else { return };
+    let (repository, _) = repository(world.folder.path());
+    let write = |text: &str| {
+        fs::write(repository.join("live/db/main.tf"), text).unwrap();
+        git(&repository, &["commit", "-qam", "another"]);
+    };
+    write("resource \"terraform_data\" \"it\" { input = \"x\" }");
+    let url = format!("file://{}", repository.display());
+    let values = json!({"source": {"url": url, "rev": "main", "path": "live/db"}});
+    world.run(values, json!({})).await.unwrap();
+    assert_eq!(world.made().await, ["it"]);
+    write("this is no code {");
+    world.destroy(world.kept.cookie().as_ref()).await.unwrap();
+    assert!(world.state().await.is_none());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn code_with_a_backend_of_its_own_keeps_it() {
     let Some(world) = World::new().await else { return };
