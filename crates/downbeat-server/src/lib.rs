@@ -20,22 +20,10 @@ pub mod openapi;
 mod paging;
 pub mod problem;
 pub mod router;
+mod serve;
 pub mod state;
 pub mod terraform_state;
 
-use std::future::Future;
-
 pub use problem::{Problem, Result};
+pub use serve::serve;
 pub use state::AppState;
-
-/// Answers requests on the listener until `shutdown` is done, then finishes those under way.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    state: AppState,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router::router(state)).with_graceful_shutdown(shutdown).await
-}

@@ -39,6 +39,10 @@ pub struct VaultError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 pub struct Limits {
     /// Largest request body, in bytes.
     pub body_bytes: usize,
+    /// Most connections at the same time; further ones wait until one ends.
+    pub connections: usize,
+    /// Longest time until the head of a request is there, and between two requests.
+    pub head_time: Duration,
     /// Longest time a request body may take to arrive.
     pub body_time: Duration,
     /// Longest time to answer.
@@ -49,6 +53,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 10 * 1024 * 1024,
+            connections: 10_000,
+            head_time: Duration::from_secs(30),
             body_time: Duration::from_secs(30),
             answer_time: Duration::from_secs(60),
         }

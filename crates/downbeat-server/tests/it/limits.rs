@@ -148,6 +148,46 @@ async fn a_request_that_takes_too_long_ends_before_it_changes_anything() {
 }
 
 #[tokio::test]
+async fn whoever_does_not_finish_the_head_of_a_request_is_disconnected() {
+    let limits = Limits { head_time: Duration::from_millis(100), ..Limits::default() };
+    let server = Server::start_with(limits).await;
+    let address = server.base.trim_start_matches("http://");
+    for sent in ["", "GET /health HTTP/1.1\r\nHost: x", "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // It ends, although this side does not close the connection.
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.starts_with("HTTP/1.1 200"), sent.ends_with("\r\n\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn one_connection_more_than_there_may_be_waits_for_its_turn() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let server = Server::start_with(limits).await;
+    let address = server.base.trim_start_matches("http://");
+    let head = b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(head).await.unwrap();
+    let mut byte = [0];
+    first.read_exact(&mut byte).await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(head).await.unwrap();
+    // The server has time to answer the second one, and does not.
+    for _ in 0..100 {
+        first.write_all(head).await.unwrap();
+        let mut some = [0; 16];
+        first.read_exact(&mut some).await.unwrap();
+    }
+    let nothing = second.try_read(&mut byte).unwrap_err();
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    drop(first);
+    second.read_exact(&mut byte).await.unwrap();
+    assert_eq!(byte, *b"H");
+}
+
+#[tokio::test]
 async fn stopping_finishes_what_is_under_way() {
     let mut server = Server::start().await;
     let busy = server.db.write().await.unwrap();
