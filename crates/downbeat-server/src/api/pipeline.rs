@@ -105,7 +105,9 @@ fn passes(pairs: &Pairs, row: &Row) -> bool {
         metadata.is_some_and(|all| all.get(key).is_some_and(|known| known == value))
     };
     (apps.is_empty() || apps.contains(&row.app_id.as_str()))
-        && given("trigger").iter().all(|wanted| row.version.trigger_types.iter().any(|t| t == wanted))
+        && given("trigger")
+            .iter()
+            .all(|wanted| row.version.trigger_types.iter().any(|t| t == wanted))
         && pairs.iter().all(|(name, value)| {
             let key = name.strip_prefix("metadata[").and_then(|name| name.strip_suffix(']'));
             key.is_none_or(|key| has(key, value))
@@ -291,10 +293,8 @@ async fn patch(
             .at("/id", "another id"));
     }
     if row.version.number >= MOST_VERSIONS {
-        return Err(Problem::invalid(format!(
-            "A pipeline has at most {MOST_VERSIONS} versions."
-        ))
-        .with_hint("Delete the pipeline and create it again."));
+        return Err(Problem::invalid(format!("A pipeline has at most {MOST_VERSIONS} versions."))
+            .with_hint("Delete the pipeline and create it again."));
     }
     if how.dry_run {
         return Ok(StatusCode::NO_CONTENT.into_response());

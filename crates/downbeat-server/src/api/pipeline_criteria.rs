@@ -168,12 +168,7 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn find(
-    conn: &mut AnyConnection,
-    scope: &AppScope,
-    pipeline: &str,
-    id: &str,
-) -> Result<Row> {
+async fn find(conn: &mut AnyConnection, scope: &AppScope, pipeline: &str, id: &str) -> Result<Row> {
     pipeline::find(&mut *conn, scope, pipeline, None).await?;
     let row = store::find(conn, scope, pipeline, id).await?;
     row.ok_or_else(|| Problem::not_found("pipeline criteria", id))
