@@ -203,7 +203,8 @@ impl Terraform {
         let mut out = OsString::from("-out=");
         out.push(&plan);
         run.call("plan", &["-input=false".into(), "-no-color".into(), out]).await?;
-        memory.keep(inputs::to_cookie(request.values, &secrets)).await?;
+        let commit = run.commit.as_deref();
+        memory.keep(inputs::to_cookie(request.values, &secrets, commit)).await?;
         run.call("apply", &["-input=false".into(), "-no-color".into(), plan.into()]).await?;
         let ended = run.call("output", &["-no-color".into(), "-json".into()]).await?;
         outputs::response(&ended.answer, inputs.manifests_output.as_deref())
@@ -255,6 +256,7 @@ impl Terraform {
             inputs,
             root: workspace.dir().join("code"),
             home: workspace.dir().join("home"),
+            commit: None,
             workspace: Arc::new(workspace),
             name: program.file_name().map(|name| name.to_string_lossy().into_owned()),
             program,
@@ -305,6 +307,8 @@ struct Run<'a> {
     /// Folder of the root module.
     root: PathBuf,
     home: PathBuf,
+    /// The commit of the repository that the code is from, if it is from one.
+    commit: Option<String>,
     program: PathBuf,
     /// The program's name for messages.
     name: Option<String>,
@@ -369,7 +373,11 @@ impl Run<'_> {
         let code = self.root.clone();
         match &self.inputs.code.source {
             None => workspace::private_dir(&code).map_err(|error| folder_failed(&error))?,
-            Some(source) => self.root = self.fetch(source, &code).await?,
+            Some(source) => {
+                let (root, commit) = self.fetch(source, &code).await?;
+                self.root = root;
+                self.commit = Some(commit);
+            }
         }
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::InvalidInput | io::ErrorKind::AlreadyExists => {
@@ -399,8 +407,8 @@ impl Run<'_> {
         self.workspace.set_root(&self.root).map_err(failed)
     }
 
-    /// Checks a repository out; answers the folder of its root module.
-    async fn fetch(&self, source: &Source, into: &Path) -> Result<PathBuf, DriverError> {
+    /// Checks a repository out; answers the folder of its root module, and the commit.
+    async fn fetch(&self, source: &Source, into: &Path) -> Result<(PathBuf, String), DriverError> {
         let credentials = match (&source.password, &source.ssh_key) {
             (Some(password), _) => Some(Credentials::Password {
                 // Hosts look at the token only, and want some name.
@@ -433,10 +441,11 @@ impl Run<'_> {
             }
             Err(io::Error::from(io::ErrorKind::NotADirectory))
         };
-        inside().map_err(|_| {
+        let root = inside().map_err(|_| {
             let message = format!("the repository has no folder {:?}", source.path);
             DriverError::new(Code::DriverInputs, message).hint("See `source.path`")
-        })
+        })?;
+        Ok((root, commit))
     }
 
     /// Runs a subcommand, within what is left of the time limit.

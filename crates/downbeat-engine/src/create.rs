@@ -8,6 +8,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, VecDeque},
+    pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -263,13 +264,18 @@ pub async fn create(
     let mut results = Results(vec![None; nodes.len()]);
     let mut errors = Vec::new();
     let mut queue: VecDeque<NodeIndex> = VecDeque::new();
-    let mut running = FuturesUnordered::new();
+    let mut effects = Effects { running: FuturesUnordered::new(), answered: VecDeque::new() };
     loop {
         let context = Context { outputs: &results, ..context };
         let done = if todo.ready.is_empty() {
-            let failed = start(at, &context, &mut queue, &mut running).await?;
-            errors.extend(failed);
-            let Some((step, answer)) = running.next().await else {
+            let free = EFFECTS_AT_ONCE.saturating_sub(effects.running.len()).min(queue.len());
+            if free > 0 {
+                let nodes: Vec<NodeIndex> = queue.drain(..free).collect();
+                let (steps, failed) = effects.beside(start(at, &context, &nodes)).await?;
+                effects.running.extend(steps.into_iter().map(|step| effect(at, step)));
+                errors.extend(failed);
+            }
+            let Some((step, answer)) = effects.next().await else {
                 if queue.is_empty() {
                     break;
                 }
@@ -280,13 +286,15 @@ pub async fn create(
                 return Err(failure);
             }
             // Recorded as soon as it is there: a kill repeats only what is unfinished.
-            let done = accept(at, vec![(&step, draft(at, &step, answer))]).await;
-            at.journal.record(at.lease, at.row, &done).await?;
-            done
+            let record = async {
+                let done = accept(at, vec![(&step, draft(at, &step, answer))]).await;
+                at.journal.record(at.lease, at.row, &done).await.map(|()| done)
+            };
+            effects.beside(record).await?
         } else {
             let part = todo.next();
-            let (done, effects) = run_pure(at, &context, &part, earlier).await?;
-            queue.extend(effects);
+            let (done, external) = effects.beside(run_pure(at, &context, &part, earlier)).await?;
+            queue.extend(external);
             done
         };
         for NodeRecord { position, outcome } in done {
@@ -336,21 +344,47 @@ impl Todo {
     }
 }
 
-/// Starts effects until as many run as may; answers what could not be started. Secrets are opened
-/// now, not when a node begins to wait.
-async fn start<'a>(
-    at: &'a Creation<'a>,
-    context: &Context<'_>,
-    queue: &mut VecDeque<NodeIndex>,
-    running: &mut FuturesUnordered<BoxFuture<'a, Effect<'a>>>,
-) -> Result<Vec<(NodeIndex, NodeError)>, JournalError> {
-    let free = EFFECTS_AT_ONCE.saturating_sub(running.len()).min(queue.len());
-    if free == 0 {
-        return Ok(Vec::new());
+/// The external drivers at work.
+struct Effects<'a> {
+    running: FuturesUnordered<BoxFuture<'a, Effect<'a>>>,
+    /// Those that answered while something else was awaited.
+    answered: VecDeque<Effect<'a>>,
+}
+
+impl<'a> Effects<'a> {
+    /// The next answer; none when nothing is at work.
+    async fn next(&mut self) -> Option<Effect<'a>> {
+        match self.answered.pop_front() {
+            Some(answer) => Some(answer),
+            None => self.running.next().await,
+        }
     }
-    let mut steps: Vec<Step<'a>> = Vec::with_capacity(free);
+
+    /// Awaits something else while the drivers go on. Everything that this task awaits goes through
+    /// here: a driver that nobody polls may be in the middle of a write, and the database has one
+    /// writer.
+    async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                Some(answer) = self.running.next() => self.answered.push_back(answer),
+            }
+        }
+    }
+}
+
+/// Prepares nodes for their effects and says that these are about to start; answers what is to be
+/// started and what failed. Secrets are opened now, not when a node begins to wait.
+async fn start<'a>(
+    at: &Creation<'a>,
+    context: &Context<'_>,
+    nodes: &[NodeIndex],
+) -> Result<(Vec<Step<'a>>, Vec<(NodeIndex, NodeError)>), JournalError> {
+    let mut steps: Vec<Step<'a>> = Vec::with_capacity(nodes.len());
     let mut failed = Vec::new();
-    for position in queue.drain(..free) {
+    for &position in nodes {
         match step(at, context, position) {
             Ok(step) => steps.push(step),
             Err(error) => failed.push(NodeRecord { position, outcome: Err(error) }),
@@ -361,9 +395,9 @@ async fn start<'a>(
     let starting: Vec<(u32, String)> =
         steps.iter().map(|step| (step.position, step.idempotency_key.clone())).collect();
     at.journal.start(at.lease, at.row, &starting).await?;
-    running.extend(steps.into_iter().map(|step| effect(at, step)));
     let failed = failed.into_iter();
-    Ok(failed.filter_map(|one| Some((one.position, one.outcome.err()?))).collect())
+    let failed = failed.filter_map(|one| Some((one.position, one.outcome.err()?)));
+    Ok((steps, failed.collect()))
 }
 
 /// Computes and journals the nodes whose drivers are pure; what it answers besides are the steps

@@ -56,9 +56,15 @@ pub(super) enum Wanted {
     InCluster(Box<container::Inputs>),
 }
 
-/// What is kept for a destroy: the inputs as they were given.
-pub(super) fn to_cookie(values: &Json, secrets: &Json) -> Secret {
-    Secret::new(json!({ "version": 1, "values": values, "secrets": secrets }).to_string())
+/// What is kept for a destroy: the inputs as they were given, but for the revision of a repository:
+/// that is the commit whose code made the resource, wherever its branch has gone since.
+pub(super) fn to_cookie(values: &Json, secrets: &Json, commit: Option<&str>) -> Secret {
+    let mut kept = json!({ "version": 1, "values": values, "secrets": secrets });
+    let source = kept.pointer_mut("/values/source").and_then(Json::as_object_mut);
+    if let (Some(source), Some(commit)) = (source, commit) {
+        source.insert(DIALECT.revision.to_owned(), commit.into());
+    }
+    Secret::new(kept.to_string())
 }
 
 /// The inputs in a cookie. Credentials that were renewed since then take the place of the old ones.

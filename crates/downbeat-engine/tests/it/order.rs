@@ -7,14 +7,14 @@ use std::{
 };
 
 use downbeat_core::{
-    Code, Criteria, Definition, DeploymentSet, Json, builtin,
+    Code, Criteria, Definition, DeploymentSet, Json, Secret, SecretRef, builtin,
     definition::{Body, DriverInputs},
     matching::Index,
 };
 use downbeat_engine::{
-    BoxFuture, Driver, DriverError, Drivers, ExternalDriver, Memory, PureDriver, Removal, Request,
-    Response, memory,
-    port::{DeploymentError, Loaded},
+    BoxFuture, CookieChange, Driver, DriverError, Drivers, ExternalDriver, Memory, PureDriver,
+    Removal, Request, Response, Secrets, memory,
+    port::{DeploymentError, Loaded, SecretsError},
     run,
 };
 use proptest::prelude::*;
@@ -48,10 +48,13 @@ impl ExternalDriver for Diary {
     fn provision<'a>(
         &'a self,
         request: &'a Request<'a>,
-        _: &'a dyn Memory,
+        memory: &'a dyn Memory,
     ) -> BoxFuture<'a, Result<Response, DriverError>> {
         Box::pin(async move {
             let id = &*request.key.id;
+            if request.values.get("keep").is_some() {
+                memory.keep(Secret::new(format!("of {id}"))).await?;
+            }
             self.note("begin", id);
             {
                 let mut running = self.running.lock().unwrap();
@@ -70,7 +73,8 @@ impl ExternalDriver for Diary {
                 return Err(DriverError::new(Code::Driver, "told to"));
             }
             let values = json!({"id": id}).as_object().cloned().unwrap();
-            Ok(Response { values, ..Response::default() })
+            let cookie = CookieChange::Set(Secret::new(format!("in the end of {id}")));
+            Ok(Response { values, cookie, ..Response::default() })
         })
     }
 
@@ -101,11 +105,13 @@ struct Node {
     driver: &'static str,
     reads: Vec<String>,
     fails: bool,
+    /// Whether a cookie is kept before anything else.
+    keeps: bool,
 }
 
 fn node(id: &str, driver: &'static str, reads: &[&str]) -> Node {
     let reads = reads.iter().map(|&one| one.to_owned()).collect();
-    Node { id: id.to_owned(), driver, reads, fails: false }
+    Node { id: id.to_owned(), driver, reads, fails: false, keeps: false }
 }
 
 fn loaded(nodes: &[Node]) -> Loaded {
@@ -116,6 +122,9 @@ fn loaded(nodes: &[Node]) -> Loaded {
         values.insert("id".to_owned(), Json::String(node.id.clone()));
         if node.fails {
             values.insert("fail".to_owned(), json!(true));
+        }
+        if node.keeps {
+            values.insert("keep".to_owned(), json!(true));
         }
         for (number, other) in node.reads.iter().enumerate() {
             let placeholder = format!("${{resources['config.default#shared.{other}'].outputs.id}}");
@@ -145,6 +154,35 @@ fn loaded(nodes: &[Node]) -> Loaded {
     memory::loaded(set, index)
 }
 
+/// A store with one writer, who does not write at once: a database.
+struct OneWriter {
+    writer: tokio::sync::Mutex<()>,
+    store: memory::MemorySecrets,
+}
+
+impl Secrets for OneWriter {
+    fn open<'a>(
+        &'a self,
+        org: &'a str,
+        references: &'a [SecretRef],
+    ) -> BoxFuture<'a, Result<Vec<Secret>, SecretsError>> {
+        self.store.open(org, references)
+    }
+
+    fn seal<'a>(
+        &'a self,
+        secrets: &'a [(String, Secret)],
+    ) -> BoxFuture<'a, Result<Vec<SecretRef>, SecretsError>> {
+        Box::pin(async move {
+            let _writer = self.writer.lock().await;
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+            self.store.seal(secrets).await
+        })
+    }
+}
+
 async fn create(diary: &Arc<Diary>, nodes: &[Node]) -> Vec<DeploymentError> {
     let mut drivers = Drivers::default();
     for name in ["humanitec/echo", "humanitec/template"] {
@@ -152,7 +190,8 @@ async fn create(diary: &Arc<Diary>, nodes: &[Node]) -> Vec<DeploymentError> {
     }
     let driver: Arc<dyn ExternalDriver> = diary.clone();
     drivers.by_type.insert("acme/diary".to_owned(), Driver::External(driver));
-    let secrets = Arc::new(memory::MemorySecrets::new("local"));
+    let store = memory::MemorySecrets::new("local");
+    let secrets = Arc::new(OneWriter { writer: tokio::sync::Mutex::new(()), store });
     let ports = memory::ports(drivers, secrets, vec![1]);
     let loaded = loaded(nodes);
     let work = run::render(&ports, &loaded);
@@ -194,6 +233,22 @@ async fn other_branches_finish_when_one_fails() {
     assert!(diary.at("begin shared.behind").is_none());
 }
 
+/// A driver that is in the middle of a write goes on while others are recorded: they wait for the
+/// same writer.
+#[tokio::test]
+async fn a_cookie_that_is_being_kept_holds_nobody_up() {
+    let diary = Arc::new(Diary::default());
+    let mut nodes = [
+        node("first", "acme/diary", &[]),
+        node("second", "acme/diary", &[]),
+        node("third", "acme/diary", &["first"]),
+        node("pure", "humanitec/echo", &["second"]),
+    ];
+    nodes[1].keeps = true;
+    nodes[2].keeps = true;
+    assert_eq!(create(&diary, &nodes).await, []);
+}
+
 /// Graphs without cycles: a node reads nodes before it.
 fn graphs() -> impl Strategy<Value = Vec<Node>> {
     let one = (any::<bool>(), prop::collection::vec(any::<prop::sample::Index>(), 0..4), 0..12u8);
@@ -209,6 +264,7 @@ fn graphs() -> impl Strategy<Value = Vec<Node>> {
                 driver: if external { "acme/diary" } else { "humanitec/echo" },
                 reads: reads.into_iter().collect(),
                 fails: external && luck == 0,
+                keeps: luck % 2 == 1,
             });
         }
         nodes

@@ -12,41 +12,23 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
-use downbeat_adapters::{
-    git::{GitTarget, Options},
-    sealed::KeyRing,
-    target::ToGit,
-};
-use downbeat_core::{Json, Secret, SecretRef, definition_file};
+use downbeat_core::{Json, Secret, SecretRef};
 use downbeat_engine::{
-    Clock, Driver, DriverError, ExternalDriver, Lease, Memory, NodeRecord, Removal, Request,
-    Response, Targets,
+    Driver, DriverError, ExternalDriver, Lease, Memory, NodeRecord, Removal, Request, Response,
     port::{
         Again, BoxFuture, Ended, GraphRow, Journal, JournalError, Journalled, Loaded, NodeError,
         NodeRow, Phase, RemovalJob, Removals, TARGET,
     },
     removal,
     run::{self, Ports},
-    schema::Schemas,
 };
-use downbeat_store::{
-    definition::Indexes, installation, journal::SqlJournal, secret::LocalSecrets,
-};
-use downbeat_testkit::{ORG, Server};
-use jiff::Timestamp;
+use downbeat_store::journal::SqlJournal;
+use downbeat_testkit::ORG;
 use serde_json::json;
 
-struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-}
+use crate::shop::Shop;
 
 /// Where a process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,37 +168,22 @@ impl ExternalDriver for World {
 
 /// A server with a deployment that waits to be run.
 struct Scene {
-    server: Server,
-    folder: tempfile::TempDir,
+    shop: Shop,
     deploys: String,
     world: World,
 }
 
 impl Scene {
     async fn new() -> Self {
-        let server = Server::start().await;
-        let client = server.admin();
-        let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../starter");
-        for name in ["redis", "k8s-cluster", "k8s-namespace", "dns", "ingress"] {
-            let text = std::fs::read_to_string(starter.join(format!("{name}.yaml"))).unwrap();
-            for file in definition_file::read(&text).unwrap() {
-                let path = format!("/orgs/{ORG}/resources/defs");
-                client.post(&path, Json::Object(file.request)).await.is(200);
-            }
-        }
+        let shop = Shop::new().await;
+        let driver = json!({"id": "world", "type": "postgres", "account_types": [],
+            "inputs_schema": {}, "target": "https://world.example"});
+        shop.add("resources/drivers", driver).await;
         let external = json!({"id": "world-pg", "name": "w", "type": "postgres",
             "driver_type": format!("{ORG}/world"),
             "driver_inputs": {"values": {"of": "the world"}}, "criteria": [{}]});
-        let driver = json!({"id": "world", "type": "postgres", "account_types": [],
-            "inputs_schema": {}, "target": "https://world.example"});
-        client.post(&format!("/orgs/{ORG}/resources/drivers"), driver).await.is(200);
-        client.post(&format!("/orgs/{ORG}/resources/defs"), external).await.is(200);
-        client
-            .post(&format!("/orgs/{ORG}/apps"), json!({"id": "shop", "name": "Shop"}))
-            .await
-            .is(201);
+        shop.add("resources/defs", external).await;
         let delta = json!({
-            "metadata": {"env_id": "development"},
             "modules": {"add": {"web": {
                 "profile": "humanitec/default-module",
                 "spec": {"containers": {"main": {"id": "main", "image": "web:1", "variables": {
@@ -224,48 +191,17 @@ impl Scene {
                     "D": "${externals.db.host}", "H": "${shared.site.host}"}}}},
                 "externals": {"cache": {"type": "redis"}, "db": {"type": "postgres"}}}}},
             "shared": [{"op": "add", "path": "/site", "value": {"type": "dns"}}]});
-        let app = format!("/orgs/{ORG}/apps/shop");
-        let delta = client.post(&format!("{app}/deltas"), delta).await.json(200);
-        let deploys = format!("{app}/envs/development/deploys");
-        client.post(&deploys, json!({"delta_id": delta["id"]})).await.is(201);
-        let folder = tempfile::tempdir().unwrap();
-        Self { server, folder, deploys, world: World::default() }
+        let deploys = shop.ask(delta).await;
+        Self { shop, deploys, world: World::default() }
     }
 
     /// A process: a worker on the database, with a journal that dies as it is told.
     async fn process(&self, death: Death) -> (Arc<Dying>, Ports) {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let mut tx = self.server.db.write().await.unwrap();
-        let installation = installation::id(&mut tx).await.unwrap();
-        downbeat_store::commit(tx).await.unwrap();
-        let indexes = Arc::new(Indexes::default());
-        let journal = SqlJournal::new(
-            self.server.db.clone(),
-            Arc::clone(&clock),
-            indexes,
-            installation,
-            Duration::from_secs(60),
-        );
-        journal.take_over().await.unwrap();
-        let ring = KeyRing::open_or_create(&self.folder.path().join("keys")).unwrap();
-        let seed = ring.seed();
-        let git = Arc::new(GitTarget::new(Options::new(self.folder.path().join("git"))));
-        let repository = git.prepare_local(&self.folder.path().join("manifests")).await.unwrap();
-        let mut targets = Targets::default();
-        targets.by_type.insert("git".to_owned(), Arc::new(ToGit::new(git, Some(repository))));
+        let journal = self.shop.journal().await;
+        let journal = Arc::new(Dying { journal, death, writes: AtomicUsize::new(0) });
         let mut drivers = downbeat_adapters::drivers();
         drivers.remote = Some(Driver::External(Arc::new(self.world.clone())));
-        let journal = Arc::new(Dying { journal, death, writes: AtomicUsize::new(0) });
-        let ports = Ports {
-            journal: journal.clone(),
-            removals: journal.clone(),
-            drivers,
-            targets,
-            secrets: Arc::new(LocalSecrets::new(self.server.db.clone(), Arc::new(ring), clock)),
-            schemas: Schemas::default(),
-            seed,
-        };
-        (journal, ports)
+        (Arc::clone(&journal), self.shop.ports(journal, drivers).await)
     }
 
     /// Runs until nothing is left to claim; the first process dies, the others do not.
@@ -299,14 +235,14 @@ impl Scene {
     /// What the environment has in the repository.
     fn files(&self) -> Vec<String> {
         let mut files = Vec::new();
-        walk(&self.folder.path().join("manifests"), &mut files);
+        walk(&self.shop.manifests(), &mut files);
         files.retain(|path| path.contains("/shop/development/"));
         files
     }
 
     /// Everything that a user can see at the end, without times and random ids.
     async fn end(&self) -> Json {
-        let client = self.server.admin();
+        let client = self.shop.server.admin();
         let deployments = client.get(&self.deploys).await.json(200);
         let resources = client.get(&self.deploys.replace("deploys", "resources")).await.json(200);
         let outputs: Vec<Json> = resources
@@ -322,7 +258,7 @@ impl Scene {
                 ])
             })
             .collect();
-        let manifests = self.folder.path().join("manifests");
+        let manifests = self.shop.manifests();
         let mut files = Vec::new();
         walk(&manifests, &mut files);
         files.retain(|path| !path.contains("/.git/"));
@@ -332,22 +268,7 @@ impl Scene {
             .map(|path| regex_free(&path))
             .collect();
         json!({"status": deployments[0]["status"], "count": deployments.as_array().unwrap().len(),
-            "outputs": outputs, "files": files, "commits": self.commits()})
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "asks the real git")]
-    fn commits(&self) -> usize {
-        let output = std::process::Command::new("git")
-            .args([
-                "-C",
-                self.folder.path().join("manifests").to_str().unwrap(),
-                "rev-list",
-                "--count",
-                "main",
-            ])
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+            "outputs": outputs, "files": files, "commits": self.shop.commits().len()})
     }
 }
 
@@ -414,7 +335,7 @@ async fn crash_everywhere_while_deleting() {
         scene.run(Death::Never).await;
         assert_eq!(scene.world.1.lock().unwrap().len(), 1);
         assert!(!scene.files().is_empty());
-        let client = scene.server.admin();
+        let client = scene.shop.server.admin();
         let app = format!("/orgs/{ORG}/apps/shop");
         client.delete(&app).await.is(202);
         assert_eq!(client.get(&app).await.json(200)["status"], "deleting");
@@ -435,7 +356,7 @@ async fn crash_everywhere_while_deleting() {
 async fn a_stale_owner_forgets_nothing() {
     let scene = Scene::new().await;
     scene.run(Death::Never).await;
-    let client = scene.server.admin();
+    let client = scene.shop.server.admin();
     client.delete(&format!("/orgs/{ORG}/apps/shop")).await.is(202);
     let (stale, stale_ports) = scene.process(Death::Never).await;
     let old = Removals::claim(&*stale).await.unwrap().unwrap();
@@ -506,7 +427,7 @@ async fn a_resumed_deployment_keeps_its_credentials() {
     run::run(&ports, &lease).await.unwrap();
     let first = password(&ports).await;
     assert_eq!(first.len(), 24);
-    let client = scene.server.admin();
+    let client = scene.shop.server.admin();
     client.post(&scene.deploys, json!({})).await.is(201);
     let (again, ports) = scene.process(Death::After(4)).await;
     let lease = Journal::claim(&*again).await.unwrap().unwrap();

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod audit;
+mod bad_input;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
@@ -18,6 +19,8 @@ mod rules;
 mod samples;
 #[cfg(test)]
 mod session;
+#[cfg(test)]
+mod shop;
 #[cfg(test)]
 mod terminal;
 #[cfg(test)]

@@ -53,6 +53,8 @@ enum Manners {
     Talkative,
     /// Answers the second request only when nobody waits for it any more.
     Slow,
+    /// Answers so many requests only when nobody waits for them any more.
+    Silent(usize),
 }
 
 /// A driver for `s3` in this process.
@@ -114,7 +116,12 @@ fn serve(
         log.push(Seen { method: method.clone(), id: id.clone(), cookie, key, body: body.clone() });
         log.len()
     };
-    if manners == Manners::Slow && number == 2 {
+    let is_late = match manners {
+        Manners::Slow => number == 2,
+        Manners::Silent(requests) => number <= requests,
+        _ => false,
+    };
+    if is_late {
         // Ends when the other side is gone.
         reader.read_exact(&mut [0])?;
     }
@@ -293,6 +300,47 @@ fn killed_while_a_driver_works() {
     assert_eq!(cookies, [None, Some("call-1"), Some("call-1"), Some("call-2")]);
     let keys: Vec<_> = seen.iter().map(|seen| seen.key.as_deref().unwrap()).collect();
     assert!(keys[0] == keys[1] && keys[1] == keys[2] && keys[2] != keys[3], "{keys:?}");
+}
+
+/// A deployment that ends its process each time is given up, and its environment is free again.
+#[test]
+fn killed_again_and_again_while_a_driver_works() {
+    const ATTEMPTS: usize = 8;
+    let terminal = Terminal::new();
+    let driver = Driver::start(Manners::Silent(ATTEMPTS));
+    registered(&terminal, "buckets", &driver.url, &json!({}));
+    defined(&terminal, "local/buckets", "{values: {region: eu}}");
+    terminal.write("web.yaml", WEB);
+    for attempt in 1..=ATTEMPTS {
+        let mut command = terminal.program();
+        // The first one is asked to, the others go on with what was left.
+        let arguments = if attempt == 1 { DEPLOY } else { "serve --listen 0" };
+        command.args(arguments.split(' ')).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        while driver.seen().len() < attempt {
+            assert!(process.try_wait().unwrap().is_none(), "it ended before it was killed");
+            thread::yield_now();
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+    let asked = driver.seen();
+    assert!(asked.iter().all(|seen| (&seen.key, &seen.id) == (&asked[0].key, &asked[0].id)));
+
+    terminal.ok(DEPLOY);
+    let path = "/orgs/local/apps/shop/envs/development/deploys";
+    let get = |path: &str| -> Vec<Json> {
+        serde_json::from_str(&terminal.ok(&format!("api get {path}")).out).unwrap()
+    };
+    let all = get(path);
+    assert_eq!((&all[0]["status"], &all[1]["status"]), (&json!("succeeded"), &json!("failed")));
+    let errors = get(&format!("{path}/{}/errors", all[1]["id"].as_str().unwrap()));
+    assert_eq!((errors.len(), &errors[0]["code"]), (1, &json!("DEP-008")));
+    let message = errors[0]["message"].as_str().unwrap();
+    assert!(message.contains("was interrupted 8 times and is given up"), "{message}");
+    // What it was given up with is not tried again: this is the next one.
+    let asked_since = driver.seen().split_off(ATTEMPTS);
+    assert!(asked_since.iter().all(|seen| seen.key != asked[0].key && seen.id == asked[0].id));
 }
 
 #[test]
@@ -650,7 +698,7 @@ fn freed_against_the_direction_of_the_graph() {
 #[test]
 fn what_misbehaves_fails_its_own_branch() {
     let terminal = Terminal::new();
-    let (good, bad) = (Driver::start(Manners::Good), Driver::start(Manners::Talkative));
+    let (good, bad) = (Driver::start(Manners::Good), Driver::start(Manners::Bad));
     registered(&terminal, "buckets", &good.url, &json!({}));
     registered(&terminal, "broken", &bad.url, &json!({}));
     let loops = "{{ define \"again\" }}{{ template \"again\" }}{{ end }}{{ template \"again\" }}";
@@ -670,7 +718,7 @@ fn what_misbehaves_fails_its_own_branch() {
     terminal.write("web.yaml", WEB);
     terminal.ok(DEPLOY);
     let before = (terminal.git("rev-parse HEAD"), good.seen().len());
-    for (name, code) in [("bad", "RES-101"), ("loop", "RES-102")] {
+    for (name, code) in [("bad", "RES-111"), ("loop", "RES-102")] {
         terminal.write("web.yaml", &format!("{WEB}  {name}: {{type: s3}}\n"));
         let asked = good.seen().len();
         let said = terminal.downbeat(DEPLOY);

@@ -69,6 +69,20 @@ impl Memory for Kept {
     }
 }
 
+/// How infrastructure code is run beside a test server.
+pub(crate) fn options(server: &Server, folder: &Path) -> TerraformOptions {
+    let git = Arc::new(GitTarget::new(Options::new(folder.join("git"))));
+    let mut options = TerraformOptions::new(
+        folder.join("terraform"),
+        server.base.clone(),
+        server.states.clone(),
+        server.run_keys.clone(),
+        git,
+    );
+    options.program = Some("terraform".into());
+    options
+}
+
 /// A server, and a driver that uses it.
 struct World {
     server: Server,
@@ -88,22 +102,9 @@ impl World {
         }
         let server = Server::start().await;
         let folder = tempfile::tempdir().unwrap();
-        let mut options = Self::options(&server, folder.path());
-        change(&mut options, folder.path());
-        Some(Self { server, folder, driver: Terraform::new(options), kept: Kept::default() })
-    }
-
-    fn options(server: &Server, folder: &Path) -> TerraformOptions {
-        let git = Arc::new(GitTarget::new(Options::new(folder.join("git"))));
-        let mut options = TerraformOptions::new(
-            folder.join("terraform"),
-            server.base.clone(),
-            server.states.clone(),
-            server.run_keys.clone(),
-            git,
-        );
-        options.program = Some("terraform".into());
-        options
+        let mut run = options(&server, folder.path());
+        change(&mut run, folder.path());
+        Some(Self { server, folder, driver: Terraform::new(run), kept: Kept::default() })
     }
 
     async fn run(&self, values: Json, secrets: Json) -> Result<Response, DriverError> {
@@ -230,7 +231,7 @@ async fn makes_updates_and_destroys() {
 
     // From the cookie and the id alone, also in another process.
     let cookie = world.kept.cookie();
-    let driver = Terraform::new(World::options(&world.server, world.folder.path()));
+    let driver = Terraform::new(options(&world.server, world.folder.path()));
     let world = World { driver, ..world };
     world.destroy(cookie.as_ref()).await.unwrap();
     assert!(world.state().await.is_none());
@@ -290,9 +291,9 @@ async fn resources_are_apart_from_each_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_init_that_hangs_stops_no_other_run() {
     let Some(mut world) = World::new().await else { return };
-    let mut options = World::options(&world.server, world.folder.path());
-    options.cache_wait = Duration::from_millis(200);
-    world.driver = Terraform::new(options);
+    let mut run = options(&world.server, world.folder.path());
+    run.cache_wait = Duration::from_millis(200);
+    world.driver = Terraform::new(run);
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = silent.local_addr().unwrap();
     let script = format!("module \"m\" {{ source = \"http://{host}/m.zip\" }}");
@@ -629,6 +630,25 @@ async fn code_comes_from_files_and_repositories() {
     through["files"] = json!({"link/x.tf": ""});
     let error = world.run(through, json!({})).await.unwrap_err();
     assert!(error.message.contains("leads through a link"), "{}", error.message);
+}
+
+/// What a branch says now is of no matter for what was made of it before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_commit_made_is_destroyed_with_that_commit() {
+    let Some(world) = World::new().await else { return };
+    let (repository, _) = repository(world.folder.path());
+    let write = |text: &str| {
+        fs::write(repository.join("live/db/main.tf"), text).unwrap();
+        git(&repository, &["commit", "-qam", "another"]);
+    };
+    write("resource \"terraform_data\" \"it\" { input = \"x\" }");
+    let url = format!("file://{}", repository.display());
+    let values = json!({"source": {"url": url, "rev": "main", "path": "live/db"}});
+    world.run(values, json!({})).await.unwrap();
+    assert_eq!(world.made().await, ["it"]);
+    write("this is no code {");
+    world.destroy(world.kept.cookie().as_ref()).await.unwrap();
+    assert!(world.state().await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,7 +121,7 @@ fn secret_inputs_win_and_credentials_are_mapped() {
     assert_eq!(serde_json::from_str::<Json>(file.expose()).unwrap(), variables);
     assert_eq!(code.environment["ALL"].expose(), whole);
     assert_eq!(mask("say hidden t0ken-t0ken 3", &code.masked), "say *** *** 3");
-    let again = super::from_cookie(&super::to_cookie(&values, &secrets), None).unwrap();
+    let again = super::from_cookie(&super::to_cookie(&values, &secrets, None), None).unwrap();
     assert_eq!(again, *inputs);
 }
 
