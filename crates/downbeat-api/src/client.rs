@@ -111,6 +111,7 @@ pub struct Client {
     base: String,
     token: Option<String>,
     accept: Option<String>,
+    if_match: Option<String>,
     observer: Option<Observer>,
 }
 
@@ -126,6 +127,7 @@ impl Client {
             base: base.trim_end_matches('/').to_owned(),
             token: token.map(ToOwned::to_owned),
             accept: None,
+            if_match: None,
             observer: None,
         })
     }
@@ -147,6 +149,13 @@ impl Client {
         self
     }
 
+    /// Has the server refuse what is asked for unless the object has this etag.
+    #[must_use]
+    pub fn expecting(mut self, etag: &str) -> Self {
+        self.if_match = Some(etag.to_owned());
+        self
+    }
+
     /// Sends a request and reads the answer, whatever its status. `body` is sent as it is, declared
     /// to be `content_type`.
     ///
@@ -164,6 +173,9 @@ impl Client {
         }
         if let Some(media_type) = &self.accept {
             request = request.header("accept", media_type);
+        }
+        if let Some(etag) = &self.if_match {
+            request = request.header("if-match", etag);
         }
         if let Some((content_type, body)) = body {
             request = request.header("content-type", content_type).body(body);

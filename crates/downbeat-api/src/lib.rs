@@ -22,6 +22,7 @@ pub mod graph;
 pub mod health;
 pub mod image;
 pub mod organization;
+pub mod pipeline;
 pub mod problem;
 pub mod resource_class;
 pub mod resource_type;

@@ -53,6 +53,8 @@ codes! {
     RequestTimeout = "API-408",
     /// The object exists already, is in use, or is being changed.
     Conflict = "API-409",
+    /// The object is not as the request expects it.
+    PreconditionFailed = "API-412",
     /// The request body is too large.
     TooLarge = "API-413",
     /// The request body is not of the expected shape.

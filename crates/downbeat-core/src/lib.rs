@@ -25,6 +25,7 @@ pub mod manifest;
 pub mod matching;
 pub mod module;
 pub mod patch;
+pub mod pipeline;
 pub mod placeholder;
 pub mod profile;
 pub mod resolve;

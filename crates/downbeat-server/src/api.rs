@@ -21,6 +21,8 @@ pub mod graph;
 pub mod health;
 pub mod image;
 pub mod organization;
+pub mod pipeline;
+pub mod pipeline_criteria;
 pub mod resource_class;
 pub mod resource_type;
 pub mod role;

@@ -55,6 +55,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(api::health::routes())
         .merge(api::image::routes())
         .merge(api::organization::routes())
+        .merge(api::pipeline::routes())
+        .merge(api::pipeline_criteria::routes())
         .merge(api::resource_class::routes())
         .merge(api::resource_type::routes())
         .merge(api::role::routes())

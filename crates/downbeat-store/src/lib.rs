@@ -25,6 +25,8 @@ pub mod group;
 pub mod installation;
 pub mod journal;
 pub mod organization;
+pub mod pipeline;
+pub mod pipeline_criteria;
 pub mod removal;
 pub mod resource_class;
 pub mod resource_type;

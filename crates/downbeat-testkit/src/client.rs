@@ -42,6 +42,12 @@ impl Client {
         Self { typed: self.typed.clone().accepting(media_type) }
     }
 
+    /// The same client, asking for this etag.
+    #[must_use]
+    pub fn expecting(&self, etag: &str) -> Self {
+        Self { typed: self.typed.clone().expecting(etag) }
+    }
+
     /// `GET path`.
     pub async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, None).await

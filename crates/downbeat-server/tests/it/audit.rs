@@ -260,6 +260,24 @@ impl Walk {
         self.call("DELETE", &special, Value::Null).await;
     }
 
+    async fn pipelines(&mut self) {
+        // A JSON text is YAML as well.
+        let text = |name: &str| {
+            let steps = json!([{"uses": "actions/humanitec/log@v1"}]);
+            json!({"id": "build", "name": name, "on": {"pipeline_call": {}},
+                "jobs": {"log": {"steps": steps}}})
+        };
+        let pipelines = format!("{SHOP}/pipelines");
+        self.call("POST", &pipelines, text("Build")).await;
+        let pipeline = format!("{pipelines}/build");
+        self.call("PATCH", &pipeline, text("Build it")).await;
+        let criteria = format!("{pipeline}/criteria");
+        let one = self.call("POST", &criteria, json!({"trigger": "deployment_request"})).await;
+        let one = format!("{criteria}/{}", one["id"].as_str().unwrap());
+        self.call("DELETE", &one, Value::Null).await;
+        self.call("DELETE", &pipeline, Value::Null).await;
+    }
+
     async fn deployments(&mut self) {
         let delta = self.deltas().await;
         let requested =
@@ -298,6 +316,7 @@ async fn every_operation_that_changes_something_is_in_the_log() {
     walk.call("PATCH", &format!("{envs}/qa"), json!({"name": "Quality"})).await;
     walk.call("DELETE", &format!("{envs}/qa"), Value::Null).await;
     walk.builds().await;
+    walk.pipelines().await;
     walk.values().await;
     walk.deployments().await;
     walk.call("DELETE", SHOP, Value::Null).await;

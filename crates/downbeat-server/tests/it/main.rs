@@ -28,6 +28,7 @@ mod image;
 mod limits;
 mod openapi;
 mod organization;
+mod pipeline;
 mod resource_class;
 mod resource_type;
 mod routing;
