@@ -23,7 +23,8 @@ pub mod router;
 mod serve;
 pub mod state;
 pub mod terraform_state;
+pub mod tls;
 
 pub use problem::{Problem, Result};
-pub use serve::serve;
+pub use serve::{Door, serve};
 pub use state::AppState;

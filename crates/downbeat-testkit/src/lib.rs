@@ -19,7 +19,7 @@ pub mod ports;
 use std::{fs, sync::Arc};
 
 use downbeat_server::{
-    AppState,
+    AppState, Door,
     bootstrap::{self, FirstOrganization},
     state::{Limits, RunKeys},
 };
@@ -100,9 +100,10 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("the address of a bound port");
         let (stop, stopped) = oneshot::channel::<()>();
-        let service = downbeat_server::serve(listener, state, async move {
-            stopped.await.ok();
-        });
+        let service =
+            downbeat_server::serve(vec![Door { listener, tls: None }], state, async move {
+                stopped.await.ok();
+            });
         tokio::spawn(async move { service.await.expect("a server that runs") });
         Self {
             db,

@@ -336,6 +336,21 @@ pub(crate) struct Serve {
         value_parser = address
     )]
     pub(crate) listen: SocketAddr,
+    /// Address to listen on with TLS: HOST:PORT or PORT
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "DOWNBEAT_TLS_LISTEN",
+        value_parser = address,
+        requires_all = ["tls_certificate", "tls_key"]
+    )]
+    pub(crate) tls_listen: Option<SocketAddr>,
+    /// Certificate and its chain as PEM; read again when the file changes
+    #[arg(long, value_name = "FILE", env = "DOWNBEAT_TLS_CERTIFICATE", requires = "tls_listen")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// Private key of the certificate as PEM
+    #[arg(long, value_name = "FILE", env = "DOWNBEAT_TLS_KEY", requires = "tls_listen")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Organization to set up on an empty data directory
     #[arg(long, value_name = "ID", env = "DOWNBEAT_ORG", default_value = local_org())]
     pub(crate) org: String,

@@ -30,9 +30,10 @@ use downbeat_engine::{
     port::Removals, run::Ports, schema::Schemas,
 };
 use downbeat_server::{
-    AppState,
+    AppState, Door,
     bootstrap::{self, FirstOrganization},
     state::{Limits, SecretVault, VaultError, Version, Wake},
+    tls::{Files, Tls},
 };
 use downbeat_store::{
     Db, Tx, definition::Indexes, installation, journal::SqlJournal, secret::LocalSecrets,
@@ -69,6 +70,8 @@ pub(crate) struct ServerOptions {
     pub(crate) data: PathBuf,
     /// Address to listen on; port 0 for a free one.
     pub(crate) listen: SocketAddr,
+    /// Address to listen on with TLS, and the certificate.
+    pub(crate) tls: Option<(SocketAddr, Files)>,
     /// Organization to set up on an empty data directory.
     pub(crate) org: String,
     /// Repository for environments whose cluster names none.
@@ -79,6 +82,8 @@ pub(crate) struct ServerOptions {
 pub(crate) struct Running {
     /// `http://<address>`.
     pub(crate) url: String,
+    /// `https://<address>`, with TLS.
+    pub(crate) tls_url: Option<String>,
     /// A token of the administrator that ends with this process.
     pub(crate) token: Secret,
     /// Where manifests go when a cluster does not say so.
@@ -155,6 +160,20 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
             .hint("Choose another address with --listen")
     })?;
     let address = listener.local_addr().map_err(Failure::internal)?;
+    let mut doors = vec![Door { listener, tls: None }];
+    let mut tls_url = None;
+    if let Some((listen, files)) = options.tls.clone() {
+        let tls = Tls::load(files).map_err(|error| {
+            Failure::new(error.to_string())
+                .hint("Both files are PEM, and the key is that of the first certificate")
+        })?;
+        let listener = TcpListener::bind(listen).await.map_err(|error| {
+            Failure::new(format!("cannot listen on {listen}: {error}"))
+                .hint("Choose another address with --tls-listen")
+        })?;
+        tls_url = Some(format!("https://{}", listener.local_addr().map_err(Failure::internal)?));
+        doors.push(Door { listener, tls: Some(tls) });
+    }
     let git = Arc::new(GitTarget::new(Options::new(data.join("git"))));
     git.check_version().await.map_err(|error| {
         Failure::new(error.to_string()).hint("Downbeat delivers manifests with the `git` program")
@@ -249,7 +268,7 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     let stop_worker = CancellationToken::new();
     let stopped = stop_service.clone();
     let service = tokio::spawn(async move {
-        downbeat_server::serve(listener, state, async move { stopped.cancelled().await }).await
+        downbeat_server::serve(doors, state, async move { stopped.cancelled().await }).await
     });
     let work = worker.clone();
     let stopped = stop_worker.clone();
@@ -258,6 +277,7 @@ pub(crate) async fn start(options: &ServerOptions) -> Result<Running, Failure> {
     });
     let mut running = Running {
         url: format!("http://{address}"),
+        tls_url,
         token,
         repository: repository.url,
         resumed,

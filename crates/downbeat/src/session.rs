@@ -55,6 +55,7 @@ impl Session {
         let options = ServerOptions {
             data,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls: None,
             org: org.clone(),
             git_repository: None,
         };

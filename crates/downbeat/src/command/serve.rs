@@ -1,6 +1,7 @@
 //! `downbeat serve`
 
 use downbeat_core::Secret;
+use downbeat_server::tls::Files;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{
     EnvFilter, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
@@ -19,9 +20,12 @@ pub(crate) async fn run(arguments: Serve) -> Result<(), Failure> {
         Some(data) => data,
         None => local::default_data()?,
     };
+    let files = arguments.tls_certificate.zip(arguments.tls_key);
+    let files = files.map(|(certificate, key)| Files { certificate, key });
     let options = ServerOptions {
         data,
         listen: arguments.listen,
+        tls: arguments.tls_listen.zip(files),
         org: arguments.org,
         git_repository: arguments.git_repository,
     };
@@ -77,9 +81,11 @@ fn log(json: bool) -> impl FnOnce() {
 /// What to know about the server; the token comes last, ready to be copied.
 fn banner(running: &Running, options: &ServerOptions, token: Option<&Secret>) -> String {
     let url = &running.url;
+    let tls = running.tls_url.as_ref().map(|url| format!("  with TLS    {url}\n"));
+    let tls = tls.unwrap_or_default();
     let data = options.data.display().to_string();
     let mut text = format!(
-        "Downbeat {}\n  API         {url}\n  data        {data}\n  manifests   {}\n",
+        "Downbeat {}\n  API         {url}\n{tls}  data        {data}\n  manifests   {}\n",
         env!("CARGO_PKG_VERSION"),
         running.repository,
     );

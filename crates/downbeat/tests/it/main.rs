@@ -25,3 +25,4 @@ mod shop;
 mod terminal;
 #[cfg(test)]
 mod terraform;
+mod tls;
