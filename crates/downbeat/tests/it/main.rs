@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod audit;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod crash;
@@ -25,4 +26,5 @@ mod shop;
 mod terminal;
 #[cfg(test)]
 mod terraform;
+#[cfg(test)]
 mod tls;
