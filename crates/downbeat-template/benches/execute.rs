@@ -1,6 +1,9 @@
 //! Parsing and executing one ordinary manifest template; `goldens/bench_test.go` does the same
 //! with real Go, in the same run where `go` is on the path.
 
+#![expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
+#![expect(clippy::disallowed_methods, reason = "the peer is another program")]
+
 use std::{hint::black_box, path::Path, process::Command, time::Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
