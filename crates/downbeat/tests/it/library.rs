@@ -182,9 +182,8 @@ async fn every_entity_is_what_the_table_says() {
                 State::Left("name the files to `downbeat deploy` instead, it takes several")
             }
             Kind::Pipeline => {
-                let path = format!("/orgs/{ORG}/apps/library/pipelines");
-                let _ = server.admin().get(&path).await.refused(501, "API-501");
-                State::Left("there are no pipelines yet")
+                pipeline(&server, file).await;
+                State::Kept("nothing runs pipelines yet")
             }
             Kind::Workflow => State::Left("it is no entity"),
         };
@@ -239,6 +238,18 @@ async fn every_entity_does_what_its_documentation_says() {
 /// For extension files that come without a Score file.
 const BASE: &str =
     "apiVersion: score.dev/v1b1\nmetadata: {name: base}\ncontainers: {main: {image: .}}\n";
+
+/// A pipeline is loaded, and comes back as it was sent.
+async fn pipeline(server: &Server, file: &File) {
+    let admin = server.admin();
+    let path = format!("/orgs/{ORG}/apps/library/pipelines");
+    let body = Some(("application/x-yaml", file.text.clone().into_bytes()));
+    let made = admin.send_raw("POST", &path, body).await.json(201);
+    let path = format!("{path}/{}", made["id"].as_str().unwrap());
+    let yaml = admin.accepting("application/x.humanitec-pipelines-v1.0+yaml");
+    assert_eq!(yaml.get(&format!("{path}/schema")).await.text(200), file.text, "{}", file.path);
+    admin.delete(&path).await.is(204);
+}
 
 /// A definition is loaded, matched and made.
 async fn definition(server: &Server, file: &File, beside: &[&File], kept: &mut Kept) -> State {
