@@ -9,6 +9,7 @@ pub mod application;
 pub mod artefact;
 pub mod artefact_version;
 pub mod audit;
+pub mod automation_rule;
 mod common;
 pub mod current_user;
 pub mod definition;

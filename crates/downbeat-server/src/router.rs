@@ -57,6 +57,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(api::organization::routes())
         .merge(api::pipeline::routes())
         .merge(api::pipeline_criteria::routes())
+        .merge(api::automation_rule::routes())
         .merge(api::resource_class::routes())
         .merge(api::resource_type::routes())
         .merge(api::role::routes())

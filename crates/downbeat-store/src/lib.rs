@@ -12,6 +12,7 @@ pub mod active_resource;
 pub mod application;
 pub mod artefact;
 pub mod audit;
+pub mod automation_rule;
 pub mod db;
 pub mod definition;
 pub mod delta;

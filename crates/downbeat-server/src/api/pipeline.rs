@@ -1,7 +1,7 @@
 //! `/orgs/{orgId}/apps/{appId}/pipelines`: pipelines and their versions.
 //!
 //! A pipeline is the YAML text that was sent, kept and answered byte for byte; what the text says
-//! is read once, when it comes. Every application has a built-in pipeline besides, [`DEFAULT_ID`],
+//! is read once, when it comes. Every application has a built-in pipeline besides, `default`,
 //! which is no row and cannot be changed.
 
 use axum::{

@@ -276,6 +276,11 @@ impl Walk {
         let one = format!("{criteria}/{}", one["id"].as_str().unwrap());
         self.call("DELETE", &one, Value::Null).await;
         self.call("DELETE", &pipeline, Value::Null).await;
+        let rules = format!("{DEV}/rules");
+        let one = self.call("POST", &rules, json!({"type": "update"})).await;
+        let one = format!("{rules}/{}", one["id"].as_str().unwrap());
+        self.call("PUT", &one, json!({"type": "update", "active": false})).await;
+        self.call("DELETE", &one, Value::Null).await;
     }
 
     async fn deployments(&mut self) {

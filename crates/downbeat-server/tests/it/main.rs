@@ -14,6 +14,7 @@ mod active_resource;
 mod application;
 mod artefact;
 mod audit;
+mod automation_rule;
 mod chart;
 mod compat;
 mod definition;
