@@ -95,6 +95,9 @@ fn object(value: Json) -> JsonMap {
     if let Json::Object(members) = value { members } else { JsonMap::new() }
 }
 
+/// Scheme of the address of an agent that stands for no relay: the cluster is reached directly.
+pub const DIRECT: &str = "direct://";
+
 /// The one name of a built-in driver that has two.
 #[must_use]
 pub fn canonical(driver_type: &str) -> Cow<'_, str> {
@@ -123,7 +126,8 @@ const STATIC: [&str; 9] = [
 pub fn changes_nothing(driver_type: &str) -> bool {
     let name = driver_type.strip_prefix("humanitec/").or(driver_type.strip_prefix("downbeat/"));
     name.is_some_and(|name| {
-        const PURE: [&str; 15] = [
+        const PURE: [&str; 18] = [
+            "agent",
             "dns-wildcard",
             "echo",
             "hpa",
@@ -133,10 +137,12 @@ pub fn changes_nothing(driver_type: &str) -> bool {
             "k8s-cluster-eks",
             "k8s-cluster-git",
             "k8s-cluster-gke",
+            "k8s-namespace",
             "logging-k8s",
             "newapp-io-dns",
             "static",
             "template",
+            "tls-cert",
             "volume-nfs",
             "volume-pvc",
         ];
@@ -167,6 +173,8 @@ pub fn expand(body: &Body) -> Option<Body> {
         return Some(Body { driver_type: "humanitec/echo".to_owned(), ..body.clone() });
     }
     let values = match driver_type.as_str() {
+        "humanitec/agent" => json!({"id": given.get("id"),
+            "templates": {"init": AGENT, "secrets": AGENT_URL}}),
         "humanitec/dns-wildcard" | "humanitec/newapp-io-dns" => dns_wildcard(&given),
         "humanitec/ingress" => ingress(&given),
         "humanitec/hpa" => json!({"res_id": "${context.res.id}", "limits": given,
@@ -175,6 +183,10 @@ pub fn expand(body: &Body) -> Option<Body> {
             "templates": {"outputs": VOLUME_OUTPUTS, "manifests": format!("{VOLUME_PVC}{VOLUME}")}}),
         "humanitec/volume-nfs" => json!({"server": given.get("server"), "path": given.get("path"),
             "templates": {"outputs": VOLUME_OUTPUTS, "manifests": format!("{VOLUME_NFS}{VOLUME}")}}),
+        "humanitec/k8s-namespace" => json!({"namespace": given,
+            "templates": {"init": NAMESPACE_NAME, "outputs": NAMESPACE_OUTPUTS,
+                "manifests": NAMESPACE_OBJECT}}),
+        "humanitec/tls-cert" => tls_cert(&given),
         // Logs are read where the cluster keeps them: there is nothing to make.
         "humanitec/logging-k8s" => json!({"templates": {}}),
         _ => return None,
@@ -201,6 +213,22 @@ fn dns_wildcard(given: &JsonMap) -> Json {
         "domain": domain,
         // Not a YAML text: a label may begin with `{{-`, which would eat the space behind `host:`.
         "templates": {"outputs": {"host": format!("{label}.{domain}")}},
+    })
+}
+
+/// A certificate that exists, is entered here, or is asked for from cert-manager.
+fn tls_cert(given: &JsonMap) -> Json {
+    let host = match (given.get("issuer"), given.get("host")) {
+        (None, _) => Json::Null,
+        (Some(_), Some(host)) => host.clone(),
+        (Some(_), None) => json!("${resources.dns.outputs.host}"),
+    };
+    json!({
+        "tls_secret_name": given.get("tls_secret_name"),
+        "issuer": given.get("issuer"),
+        "issuer_kind": given.get("issuer_kind"),
+        "host": host,
+        "templates": {"init": TLS_NAME, "outputs": TLS_OUTPUTS, "manifests": TLS},
     })
 }
 
@@ -277,6 +305,83 @@ ingress.yaml:
                   {{- $port := index $.driver.values.ports $at }}
                   {{ kindIs "string" $port | ternary "name" "number" }}: {{ $port | toRawJson }}
           {{- end }}
+{{- end }}
+"#;
+
+/// An agent is a name here. Without the address of a relay the cluster is reached directly, which
+/// the scheme [`DIRECT`] says (`docs/design/drivers.md`).
+const AGENT: &str = r#"id: {{ required "the driver input values.id is missing" .driver.values.id | toRawJson }}
+"#;
+
+const AGENT_URL: &str = r#"{{- $direct := printf "direct://%v" .driver.values.id -}}
+url: {{ .driver.secrets.url | default $direct | toRawJson }}
+"#;
+
+const NAMESPACE_NAME: &str = r#"{{- $id := .id -}}
+{{- $own := printf "%s-%s-%s-%s-%s" (substr 0 8 $id) (substr 8 12 $id) (substr 12 16 $id) (substr 16 20 $id) (substr 20 32 $id) -}}
+name: {{ .driver.values.namespace.name | default $own | toRawJson }}
+"#;
+
+const NAMESPACE_OUTPUTS: &str = "namespace: {{ .init.name | toRawJson }}\n";
+
+const NAMESPACE_OBJECT: &str = r"namespace.yaml:
+  location: cluster
+  data:
+    apiVersion: v1
+    kind: Namespace
+    metadata:
+      name: {{ .init.name | toRawJson }}
+      {{- if .driver.values.namespace.labels }}
+      labels: {{ .driver.values.namespace.labels | toRawJson }}
+      {{- end }}
+      {{- if .driver.values.namespace.annotations }}
+      annotations: {{ .driver.values.namespace.annotations | toRawJson }}
+      {{- end }}
+";
+
+/// What is to be made needs a name; what exists already has one.
+const TLS_NAME: &str = r#"{{- $given := .driver.secrets.certificate -}}
+{{- if and $given .driver.values.issuer -}}
+{{- fail "both a certificate and an issuer are given; take one of them out" -}}
+{{- end -}}
+{{- if ne (empty $given) (empty .driver.secrets.key) -}}
+{{- fail "secrets.certificate and secrets.key belong together; enter both" -}}
+{{- end -}}
+{{- if not (or $given .driver.values.issuer .driver.values.tls_secret_name) -}}
+{{- fail "no certificate: enter values.tls_secret_name, values.issuer, or secrets.certificate and secrets.key" -}}
+{{- end -}}
+name: {{ .driver.values.tls_secret_name | default (printf "tls-%s" .id) | toRawJson }}
+"#;
+
+const TLS_OUTPUTS: &str = "tls_secret_name: {{ .init.name | toRawJson }}\n";
+
+/// A Secret with what was entered, or a Certificate that cert-manager turns into one.
+const TLS: &str = r#"{{- if .driver.secrets.certificate -}}
+secret.yaml:
+  location: namespace
+  data:
+    apiVersion: v1
+    kind: Secret
+    metadata:
+      name: {{ .init.name | toRawJson }}
+    type: kubernetes.io/tls
+    stringData:
+      tls.crt: {{ .driver.secrets.certificate | toRawJson }}
+      tls.key: {{ .driver.secrets.key | toRawJson }}
+{{- else if .driver.values.issuer -}}
+certificate.yaml:
+  location: namespace
+  data:
+    apiVersion: cert-manager.io/v1
+    kind: Certificate
+    metadata:
+      name: {{ .init.name | toRawJson }}
+    spec:
+      secretName: {{ .init.name | toRawJson }}
+      dnsNames: [{{ .driver.values.host | toRawJson }}]
+      issuerRef:
+        name: {{ .driver.values.issuer | toRawJson }}
+        kind: {{ .driver.values.issuer_kind | default "ClusterIssuer" | toRawJson }}
 {{- end }}
 "#;
 

@@ -136,6 +136,19 @@ impl SecretVault for Vault {
             kept.map_err(|error| VaultError(Box::new(error)))
         })
     }
+
+    fn open<'a>(
+        &'a self,
+        org: &'a str,
+        reference: &'a SecretRef,
+    ) -> BoxFuture<'a, Result<Secret, VaultError>> {
+        Box::pin(async move {
+            let opened =
+                downbeat_engine::Secrets::open(&self.0, org, std::slice::from_ref(reference)).await;
+            let opened = opened.map_err(|error| VaultError(Box::new(error)))?;
+            opened.into_iter().next().ok_or_else(|| VaultError("nothing was opened".into()))
+        })
+    }
 }
 
 /// The data directory that is used when none is named.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use downbeat_core::{
-    Json, JsonMap, Secret,
+    Json, JsonMap, Secret, builtin,
     yaml::{self, Limits},
 };
 use downbeat_engine::DriverError;
@@ -463,9 +463,10 @@ fn kind(from: &JsonMap, at: &str) -> Result<Option<String>, DriverError> {
     Err(hinted(error, kind, KINDS.iter().copied()))
 }
 
-/// The address of an agent; a platform without one puts out an empty text.
+/// The address of an agent; a platform without one puts out an empty text, or [`builtin::DIRECT`].
 fn url(hidden: &JsonMap, at: &str) -> Result<Option<Secret>, DriverError> {
-    Ok(secret_text(hidden, at, "agent_url")?.filter(|url| !url.expose().is_empty()))
+    let is_relay = |url: &str| !url.is_empty() && !url.starts_with(builtin::DIRECT);
+    Ok(secret_text(hidden, at, "agent_url")?.filter(|url| is_relay(url.expose())))
 }
 
 /// A secret member as one text.

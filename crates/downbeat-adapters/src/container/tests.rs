@@ -138,6 +138,8 @@ fn the_objects_of_our_own_run_script() {
     let ready = asked(&values, &json!({"cluster": {"agent_url": ""}})).unwrap();
     insta::assert_yaml_snapshot!("own-script", shown(&ready)[2]);
     assert!(ready.skip_permission_checks && ready.cluster.agent_url.is_none());
+    let ready = asked(&values, &json!({"cluster": {"agent_url": "direct://far"}})).unwrap();
+    assert!(ready.cluster.agent_url.is_none());
     let plan: Json =
         serde_json::from_str(ready.objects[0].secrets["/stringData/plan.json"].expose()).unwrap();
     let backend: Json = serde_json::from_str(plan["backend"]["content"].as_str().unwrap()).unwrap();

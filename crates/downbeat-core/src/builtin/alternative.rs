@@ -19,7 +19,6 @@ pub struct Alternative {
 pub fn alternatives(driver_type: &str) -> &'static [Alternative] {
     let name = driver_type.strip_prefix("humanitec/").or(driver_type.strip_prefix("downbeat/"));
     match name.unwrap_or_default() {
-        "agent" => &[AGENT],
         "container"
         | "container-runner"
         | "opentofu-container-runner"
@@ -37,12 +36,10 @@ pub fn alternatives(driver_type: &str) -> &'static [Alternative] {
         | "postgres-cloudsql-static" => &[GCP, OUTSIDE],
         "dns-aws-route53" | "dns-azure" | "dns-cloudflare" | "dns-gcp" => &[WILDCARD],
         "http" => &[OWN],
-        "k8s-namespace" => &[NAMESPACE],
         "kubernetes-manifest" => &[MANIFESTS],
         "logging-elasticsearch" | "logging-gcp" => &[LOGGING],
         "redis" => &[REDIS],
         "route" => &[ROUTE],
-        "tls-cert" => &[CERTIFICATE],
         _ => &[],
     }
 }
@@ -51,30 +48,16 @@ const fn with(driver: &'static str, how: &'static str) -> Alternative {
     Alternative { driver, how }
 }
 
-const AGENT: Alternative = with(
-    "humanitec/echo",
-    "no cluster is reached through an agent here, and what refers to its `url` finds what you \
-     enter as the secret output `url`",
-);
 const AWS: Alternative =
     with("humanitec/terraform", "write it as Terraform code with the provider `hashicorp/aws`");
 const AZURE: Alternative =
     with("humanitec/terraform", "write it as Terraform code with the provider `hashicorp/azurerm`");
-const CERTIFICATE: Alternative = with(
-    "humanitec/template",
-    "a `Certificate` of cert-manager as manifest, and `tls_secret_name` as output",
-);
 const GCP: Alternative =
     with("humanitec/terraform", "write it as Terraform code with the provider `hashicorp/google`");
 const LOGGING: Alternative =
     with("humanitec/echo", "or delete the definition, logs are read where the cluster keeps them");
 const MANIFESTS: Alternative =
     with("humanitec/template", "the objects become `templates.manifests`");
-const NAMESPACE: Alternative = with(
-    "humanitec/template",
-    "the starter definition `k8s-namespace` shows how, and without any definition there is a \
-     namespace as well",
-);
 const OUTSIDE: Alternative = with(
     "humanitec/echo",
     "make the resource outside, and enter its outputs as `values` and its credentials as \

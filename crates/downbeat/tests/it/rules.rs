@@ -269,3 +269,86 @@ fn what_exists_already_is_described_with_static_drivers() {
     );
     shows(&render(&web("postgres", "${resources.thing.host}", ""), &[pg]), "db.example");
 }
+
+#[test]
+fn a_namespace_of_the_platforms_own() {
+    let namespace = definition(
+        "namespace",
+        "k8s-namespace",
+        "humanitec/k8s-namespace",
+        &values(&json!({"name": "${context.app.id}-${context.env.id}",
+            "labels": {"team": "shop"}})),
+    );
+    let said = render(&web("dns", "x", ""), &[dns(), namespace]);
+    shows(&said, "kind: Namespace");
+    shows(&said, "namespace: shop-");
+    shows(&said, "team: shop");
+}
+
+/// What an agent puts out opens a cluster: without a relay there is nothing to open.
+#[test]
+fn an_agent_is_a_name_with_or_without_a_relay() {
+    let read = web("config", "${resources.thing.url}", "");
+    let reader = definition(
+        "reader",
+        "config",
+        "humanitec/template",
+        &json!({"driver_inputs": {
+            "values": {"templates": {"secrets":
+                "url: {{ .driver.secrets.url | default \"none\" | toRawJson }}"}},
+            "secret_refs": {"url": {"value": "${resources['agent.default#agent'].outputs.url}"}}}}),
+    );
+    let agent = |more: &Json| {
+        let mut inputs = json!({"driver_inputs": {"values": {"id": "far"}}});
+        for (name, value) in more.as_object().unwrap() {
+            inputs["driver_inputs"][name] = value.clone();
+        }
+        definition("agent", "agent", "humanitec/agent", &inputs)
+    };
+    let secret = json!({"secrets": {"url": "https://relay-marked.example"}});
+    for more in [json!({}), secret] {
+        let said = render(&read, &[reader.clone(), agent(&more)]);
+        shows(&said, "name: V");
+        assert!(!said.out.contains("relay-marked"), "{}", said.out);
+    }
+    let said = render(&read, &[reader, agent(&json!({"values": {}}))]);
+    fails(&said, "RES-102", &["the driver input values.id is missing"]);
+}
+
+#[test]
+fn certificates_that_exist_that_are_entered_and_that_are_asked_for() {
+    let route = "  path: {type: route, params: {host: '${resources.thing.host}', path: /, port: 80}}\n\
+                 service: {ports: {http: {port: 80, targetPort: 80}}}\n";
+    let with = |inputs: &Json| {
+        let dns = definition(
+            "dns",
+            "dns",
+            "humanitec/echo",
+            &json!({"driver_inputs": {"values": {"host": "a.example"}},
+                "provision": {"ingress": {}}}),
+        );
+        let ingress = definition("ingress", "ingress", "humanitec/ingress", &values(&json!({})));
+        let certificate =
+            definition("cert", "tls-cert", "humanitec/tls-cert", &json!({"driver_inputs": inputs}));
+        render(&web("dns", "x", route), &[dns, ingress, certificate])
+    };
+    let said = with(&json!({"values": {"tls_secret_name": "theirs"}}));
+    shows(&said, "secretName: theirs");
+    let said = with(&json!({"values": {"issuer": "letters"}}));
+    for part in ["kind: Certificate", "kind: ClusterIssuer", "- a.example", "secretName: tls-"] {
+        shows(&said, part);
+    }
+    let said = with(&json!({"secrets": {"certificate": "cert-marked", "key": "key-marked"}}));
+    shows(&said, "type: kubernetes.io/tls");
+    assert!(!said.out.contains("key-marked"), "{}", said.out);
+    for (inputs, part) in [
+        (json!({"values": {}}), "no certificate"),
+        (json!({"secrets": {"certificate": "x"}}), "belong together"),
+        (
+            json!({"values": {"issuer": "x"}, "secrets": {"certificate": "x", "key": "y"}}),
+            "both a certificate and an issuer",
+        ),
+    ] {
+        fails(&with(&inputs), "RES-102", &[part]);
+    }
+}

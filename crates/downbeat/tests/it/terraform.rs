@@ -1,7 +1,7 @@
 //! Infrastructure code, with the real program and a real server.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -536,6 +536,13 @@ async fn credentials_come_where_they_are_wanted_and_nowhere_else() {
         assert!(environment.contains(variable));
     }
     assert!(!environment.contains("\nCARGO"), "the server's environment is passed on");
+    // Providers are fetched once for all runs; only `init`, one at a time, writes there.
+    let caches: BTreeSet<_> =
+        environment.lines().filter(|line| line.starts_with("TF_PLUGIN_CACHE_DIR=")).collect();
+    let [cache] = caches.into_iter().collect::<Vec<_>>()[..] else {
+        panic!("not one cache of providers: {environment}")
+    };
+    assert!(cache.ends_with("/plugins"), "{cache}");
 
     // A failure that shows everything shows no secret.
     let script = r#"

@@ -57,11 +57,21 @@ fn any_object() -> JsonMap {
     json!({ "type": "object" }).as_object().cloned().unwrap_or_default()
 }
 
+/// A schema with the sentence that people read about it.
+fn about(schema: &Json, description: &str) -> Json {
+    let mut schema = schema.clone();
+    if let Some(members) = schema.as_object_mut() {
+        members.insert("description".to_owned(), description.into());
+    }
+    schema
+}
+
 /// What `humanitec/terraform` understands (`docs/concepts/terraform.md`).
 fn terraform_inputs() -> JsonMap {
     let text = json!({ "type": "string" });
     let texts = json!({ "type": "object", "additionalProperties": text });
     let any = json!({ "type": "object" });
+    let flag = json!({ "type": ["boolean", "string"] });
     let schema = json!({
         "type": "object",
         "properties": {
@@ -69,48 +79,59 @@ fn terraform_inputs() -> JsonMap {
                 "type": "object",
                 "additionalProperties": false,
                 "properties": {
-                    "script": text,
-                    "source": {
+                    "script": about(&text, "the code, as `main.tf`"),
+                    "source": about(&json!({
                         "type": "object",
                         "additionalProperties": false,
                         "required": ["url"],
                         "properties":
                             { "url": text, "rev": text, "path": text, "username": text },
-                    },
-                    "files": texts,
-                    "variables": any,
-                    "credentials_config": {
+                    }), "the code in Git: `url`, `rev` (branch, tag or commit), `path`, `username`"),
+                    "files": about(&texts, "files by name, put over the code of `source`"),
+                    "variables": about(&any, "variables of the code, with their JSON types"),
+                    "credentials_config": about(&json!({
                         "type": "object",
                         "additionalProperties": false,
                         "properties":
                             { "variables": texts, "environment": texts, "file": text },
-                    },
-                    "append_logs_to_error": { "type": ["boolean", "string"] },
-                    "manifests_output": text,
-                    "runner_mode": text,
-                    "runner": any,
-                    "timeout": { "type": ["integer", "string"], "minimum": 1, "maximum": 86400 },
+                    }), "how the driver account is handed over: `variables`, `environment`, `file`"),
+                    "append_logs_to_error":
+                        about(&flag, "`true`: the end of the log is part of an error"),
+                    "manifests_output": about(&text, "name of the output that holds manifests"),
+                    "runner_mode":
+                        about(&text, "`custom-kubernetes`: runs as a Job in the cluster of `runner`"),
+                    "runner": about(&any, "cluster, namespace and service account of that Job"),
+                    "timeout": about(&timeout(), TIMEOUT),
                 },
             },
             "secrets": {
                 "type": "object",
                 "additionalProperties": false,
                 "properties": {
-                    "script": text,
-                    "source": {
+                    "script": about(&text, "as the plain one, sealed"),
+                    "source": about(&json!({
                         "type": "object",
                         "additionalProperties": false,
                         "properties": { "password": text, "ssh_key": text },
-                    },
-                    "files": texts,
-                    "variables": any,
-                    "account": { "type": ["object", "string"] },
-                    "runner": any,
+                    }), "`password` or `ssh_key` of the repository"),
+                    "files": about(&texts, "files with secret content, by name"),
+                    "variables": about(&any, "secret variables, put over the plain ones"),
+                    "account": about(
+                        &json!({ "type": ["object", "string"] }),
+                        "the credentials of the driver account",
+                    ),
+                    "runner": about(&any, "`credentials` and `agent_url` of the runner's cluster"),
                 },
             },
         },
     });
     schema.as_object().cloned().unwrap_or_default()
+}
+
+const TIMEOUT: &str = "seconds that a run may take";
+
+fn timeout() -> Json {
+    json!({ "type": ["integer", "string"], "minimum": 1, "maximum": 86400 })
 }
 
 /// What a driver that runs an image has to be given.
@@ -144,7 +165,7 @@ fn container_inputs(needs: Needs) -> JsonMap {
         Needs::Nothing => &[],
     };
     let values = json!({
-        "job": object(json!({
+        "job": about(&object(json!({
             "image": text,
             "command": { "type": ["array", "string"], "items": text },
             "program": { "enum": ["terraform", "tofu"] },
@@ -153,36 +174,47 @@ fn container_inputs(needs: Needs) -> JsonMap {
             "service_account": text,
             "variables": any,
             "pod_template": any,
-        }), &[]),
-        "runner": object(json!({
+        }), &[]), "the image and how it is run"),
+        "runner": about(&object(json!({
             "image": text,
             "namespace": text,
             "service_account": text,
             "pod_template": any,
-        }), &[]),
-        "cluster": object(json!({ "account": text, "cluster": any }), &["cluster"]),
-        "config": any,
-        "source": object(
+        }), &[]), "image, namespace, service account and pod template of the Job"),
+        "cluster": about(
+            &object(json!({ "account": text, "cluster": any }), &["cluster"]),
+            "where it runs: `cluster` as a driver of clusters puts it out, and its `account`",
+        ),
+        "config": about(&any, "what the resource `config` of the platform puts out"),
+        "source": about(&object(
             json!({ "url": text, "ref": text, "path": text, "username": text }),
             &["url"],
-        ),
-        "files": texts,
-        "variables": any,
-        "credentials_config": object(
+        ), "the code in Git: `url`, `ref` (branch, tag or commit), `path`, `username`"),
+        "files": about(&texts, "files by name, put over the code of `source`"),
+        "variables": about(&any, "variables of the code, with their JSON types"),
+        "credentials_config": about(&object(
             json!({ "variables": texts, "environment": texts, "file": text }),
             &[],
-        ),
-        "skip_permission_checks": flag,
-        "use_default_backend": flag,
-        "timeout": { "type": ["integer", "string"], "minimum": 1, "maximum": 86400 },
+        ), "how the driver account is handed over: `variables`, `environment`, `file`"),
+        "skip_permission_checks":
+            about(&flag, "`true`: the rights of the service account are not checked first"),
+        "use_default_backend":
+            about(&flag, "`true`: the code has a backend of its own"),
+        "timeout": about(&timeout(), TIMEOUT),
     });
     let secrets = json!({
-        "job": object(json!({ "variables": any }), &[]),
-        "cluster": object(json!({ "agent_url": text, "credentials": any }), &[]),
-        "source": object(json!({ "password": text, "ssh_key": text }), &[]),
-        "files": texts,
-        "variables": any,
-        "account": any,
+        "job": about(&object(json!({ "variables": any }), &[]), "secret environment variables"),
+        "cluster": about(
+            &object(json!({ "agent_url": text, "credentials": any }), &[]),
+            "`credentials` of the cluster, and `agent_url`",
+        ),
+        "source": about(
+            &object(json!({ "password": text, "ssh_key": text }), &[]),
+            "`password` or `ssh_key` of the repository",
+        ),
+        "files": about(&texts, "files with secret content, by name"),
+        "variables": about(&any, "secret variables, put over the plain ones"),
+        "account": about(&any, "the credentials of the driver account"),
     });
     let schema = json!({
         "type": "object",

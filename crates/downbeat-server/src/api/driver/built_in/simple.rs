@@ -42,6 +42,10 @@ const AGENT: (&str, Kind, &str) =
 fn members(driver: &str) -> Option<(Members, Members)> {
     use Kind::{Any, Flag, Number, Object, Text, Texts};
     Some(match driver {
+        "agent" => (
+            &[("id", Text, "needed: name of the agent")],
+            &[("url", Text, "address of a relay to the cluster; reached directly without one")],
+        ),
         "dns-wildcard" => (
             &[
                 ("domain", Text, "needed: what the label is put in front of"),
@@ -120,6 +124,26 @@ fn members(driver: &str) -> Option<(Members, Members)> {
                 LOADBALANCER,
             ],
             &[("credentials", Any, "a service account key, or the driver account"), AGENT],
+        ),
+        "k8s-namespace" => (
+            &[
+                ("name", Text, "name of the namespace; one of its own for each id without it"),
+                ("labels", Texts, "labels of the Namespace"),
+                ("annotations", Texts, "annotations of the Namespace"),
+            ],
+            &[],
+        ),
+        "tls-cert" => (
+            &[
+                ("tls_secret_name", Text, "name of the Secret; alone: one that exists"),
+                ("issuer", Text, "name of an issuer of cert-manager: a Certificate is made"),
+                ("issuer_kind", Text, "`ClusterIssuer` without it"),
+                ("host", Text, "name in the Certificate; that of `dns` without it"),
+            ],
+            &[
+                ("certificate", Text, "chain of certificates in PEM: a Secret is made"),
+                ("key", Text, "its private key in PEM"),
+            ],
         ),
         "template" => (
             &[("templates", Object, "`init`, `outputs`, `secrets`, `manifests`, `cookie`")],
