@@ -9,6 +9,7 @@ pub mod client;
 
 pub mod account;
 pub mod active_resource;
+pub mod agent;
 pub mod application;
 pub mod artefact;
 pub mod audit;
@@ -25,15 +26,19 @@ pub mod image;
 pub mod organization;
 pub mod pipeline;
 pub mod problem;
+pub mod public_key;
+pub mod registry;
 pub mod resource_class;
 pub mod resource_type;
 pub mod runtime;
 pub mod score;
+pub mod secret_store;
 pub mod set;
 pub mod time;
 pub mod token;
 pub mod user;
 pub mod value;
+pub mod webhook;
 pub mod workload_profile;
 
 pub use problem::ErrorBody;

@@ -28,6 +28,7 @@ pub mod patch;
 pub mod pipeline;
 pub mod placeholder;
 pub mod profile;
+pub mod public_key;
 pub mod resolve;
 pub mod resource_type;
 pub mod secret;

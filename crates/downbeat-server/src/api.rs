@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod active_resource;
+pub mod agent;
 pub mod application;
 pub mod artefact;
 pub mod artefact_version;
@@ -24,16 +25,20 @@ pub mod image;
 pub mod organization;
 pub mod pipeline;
 pub mod pipeline_criteria;
+pub mod public_key;
+pub mod registry;
 pub mod resource_class;
 pub mod resource_type;
 pub mod role;
 pub mod runtime;
 pub mod score;
+pub mod secret_store;
 pub mod set;
 pub mod token;
 pub mod user;
 pub mod value;
 pub mod value_set_version;
+pub mod webhook;
 pub mod workload_profile;
 pub mod workload_profile_chart;
 

@@ -27,6 +27,13 @@ pub trait SecretVault: Send + Sync {
         secret: &'a Secret,
         version: Version,
     ) -> BoxFuture<'a, Result<SecretRef, VaultError>>;
+
+    /// Reads what an organization keeps there.
+    fn open<'a>(
+        &'a self,
+        org: &'a str,
+        reference: &'a SecretRef,
+    ) -> BoxFuture<'a, Result<Secret, VaultError>>;
 }
 
 /// The secret store failed.

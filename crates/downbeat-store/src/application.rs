@@ -134,6 +134,11 @@ pub async fn delete(tx: &mut Tx, scope: &AppScope) -> Result<()> {
         .bind(scope.app())
         .execute(&mut **tx)
         .await?;
+    // Removes the headers of its webhooks, which go with it.
+    sqlx::query("DELETE FROM secret WHERE key LIKE $1")
+        .bind(format!("orgs/{}/apps/{}/webhooks/%", scope.org(), scope.app()))
+        .execute(&mut **tx)
+        .await?;
     // Removes the application.
     sqlx::query("DELETE FROM application WHERE org_id = $1 AND id = $2")
         .bind(scope.org())

@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod active_resource;
+pub mod agent;
 pub mod application;
 pub mod artefact;
 pub mod audit;
@@ -28,17 +29,21 @@ pub mod journal;
 pub mod organization;
 pub mod pipeline;
 pub mod pipeline_criteria;
+pub mod public_key;
+pub mod registry;
 pub mod removal;
 pub mod resource_class;
 pub mod resource_type;
 mod row;
 pub mod scope;
 pub mod secret;
+pub mod secret_store;
 pub mod set;
 pub mod terraform_state;
 pub mod token;
 pub mod user;
 pub mod value;
+pub mod webhook;
 pub mod workload_profile;
 pub mod workload_profile_chart;
 

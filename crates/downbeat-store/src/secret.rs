@@ -84,6 +84,16 @@ pub async fn keep(
     Ok(reference(key, next))
 }
 
+/// Removes every version that is kept under a key.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(tx: &mut Tx, key: &str) -> crate::Result<()> {
+    // Nobody can refer to it any more.
+    query("DELETE FROM secret WHERE key = $1").bind(key).execute(&mut **tx).await?;
+    Ok(())
+}
+
 /// Reads the plaintext of a reference to the local store.
 ///
 /// # Errors

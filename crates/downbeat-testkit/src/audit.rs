@@ -21,8 +21,10 @@ pub const READING: [&str; 5] = [
     "queryResourceGraph",
 ];
 
-/// Operations whose answer is not what was changed: a secret, and the id of it.
-const SHOWN_OTHERWISE: [&str; 2] = ["createUserToken", "updateSet"];
+/// Operations whose answer is not what was changed: a secret, and the id of it. Headers of webhooks
+/// are answered, and masked in the log.
+const SHOWN_OTHERWISE: [&str; 4] =
+    ["createUserToken", "updateSet", "createWebhook", "patchWebhook"];
 
 /// The audit log behind a server, for one caller.
 pub struct AuditLog {

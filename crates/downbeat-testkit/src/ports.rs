@@ -115,6 +115,18 @@ impl SecretVault for TestVault {
             kept.map_err(|error| VaultError(Box::new(error)))
         })
     }
+
+    fn open<'a>(
+        &'a self,
+        _: &'a str,
+        reference: &'a SecretRef,
+    ) -> BoxFuture<'a, Result<Secret, VaultError>> {
+        Box::pin(async move {
+            let mut conn = self.db.read().await.map_err(|error| VaultError(Box::new(error)))?;
+            let opened = secret::open(&mut conn, &TestSealer, reference).await;
+            opened.map_err(|error| VaultError(Box::new(error)))
+        })
+    }
 }
 
 /// Seals with a fixed mask: good enough for a database not to hold a plaintext as it is.

@@ -784,6 +784,23 @@ fn a_schedule_may_change_a_file() {
 }
 
 #[test]
+fn a_cron_job_mounts_volumes_of_resources() {
+    let case = case(json!({
+        "containers": {"main": {"image": "i", "volume_mounts": {
+            "/data": {"id": "externals.store", "read_only": true}}}},
+        "schedules": {"s": {"schedule": "@daily"}},
+    }))
+    .profile("humanitec/default-cronjob")
+    .volume("externals.store", json!({"name": "store", "emptyDir": {}}));
+    let job = &case.object("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    assert_eq!(
+        job["containers"][0]["volumeMounts"],
+        json!([{"name": "store", "mountPath": "/data", "readOnly": true}])
+    );
+    assert_eq!(job["volumes"], json!([{"name": "store", "emptyDir": {}}]));
+}
+
+#[test]
 fn a_schedule_may_replace_a_secret_file() {
     let file = |over: Json| {
         let case = case(json!({

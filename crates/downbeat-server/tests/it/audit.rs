@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     access::neighbour,
-    chart, engine,
+    chart, engine, public_key,
     shop::{self, DEV, SHOP},
 };
 
@@ -133,6 +133,38 @@ impl Walk {
         let entry = newest(&self.admin).await;
         assert_ne!(entry["before"]["credentials"], entry["after"]["credentials"], "{entry}");
         self.call("DELETE", &format!("{accounts}/aws"), Value::Null).await;
+
+        let registries = "/orgs/acme/registries";
+        let registry = json!({"id": "own", "registry": "registry.example", "type": "basic",
+            "creds": {"username": "u", "password": format!("{SECRET}-7")}});
+        self.call("POST", registries, registry).await;
+        let one = format!("{registries}/own");
+        self.call("PATCH", &one, json!({"enable_ci": true})).await;
+        self.call("DELETE", &one, Value::Null).await;
+
+        let stores = "/orgs/acme/secretstores";
+        let vault = json!({"url": "https://vault.example",
+            "auth": {"token": format!("{SECRET}-9")}});
+        let store = json!({"id": "own", "primary": false, "vault": vault});
+        self.call("POST", stores, store).await;
+        let one = format!("{stores}/own");
+        self.call("PATCH", &one, json!({"vault": {"url": "https://other.example"}})).await;
+        self.call("DELETE", &one, Value::Null).await;
+
+        let keys = "/orgs/acme/keys";
+        let key = self.call("POST", keys, json!(public_key::KEY)).await;
+        let one = format!("{keys}/{}", key["id"].as_str().unwrap());
+        self.call("DELETE", &one, Value::Null).await;
+        let agents = "/orgs/acme/agents";
+        let agent = json!({"id": "far", "public_key": public_key::KEY});
+        self.call("POST", agents, agent).await;
+        let agent = format!("{agents}/far");
+        self.call("PATCH", &agent, json!({"description": "Far away"})).await;
+        let other = json!({"public_key": public_key::OTHER});
+        let key = self.call("POST", &format!("{agent}/keys"), other).await;
+        let key = format!("{agent}/keys/{}", key["fingerprint"].as_str().unwrap());
+        self.call("DELETE", &key, Value::Null).await;
+        self.call("DELETE", &agent, Value::Null).await;
     }
 
     async fn definitions(&mut self) {
@@ -276,6 +308,14 @@ impl Walk {
         let one = format!("{criteria}/{}", one["id"].as_str().unwrap());
         self.call("DELETE", &one, Value::Null).await;
         self.call("DELETE", &pipeline, Value::Null).await;
+        let hooks = format!("{SHOP}/webhooks");
+        let hook = json!({"id": "told", "url": "https://hook.example",
+            "headers": {"Authorization": format!("{SECRET}-8")}});
+        self.call("POST", &hooks, hook).await;
+        let one = format!("{hooks}/told");
+        self.call("PATCH", &one, json!({"disabled": true})).await;
+        self.call("DELETE", &one, Value::Null).await;
+        self.call("DELETE", &format!("{SHOP}/jobs"), Value::Null).await;
         let rules = format!("{DEV}/rules");
         let one = self.call("POST", &rules, json!({"type": "update"})).await;
         let one = format!("{rules}/{}", one["id"].as_str().unwrap());
